@@ -1,0 +1,1 @@
+"""One interface to whatever serves a model: Ollama, or llama.cpp embedded in this process."""
