@@ -73,7 +73,6 @@ class Dataset:
     public_sample: bool
     train: str = "support_train"
     validation: str = "support_validation"
-    pretrain: str = "support_pretrain"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ from lf_bridge.errors import ChildError, Fault, LfbError
 from lf_bridge.talk import format_seconds
 
 INSIDE = Path(__file__).parent / "inside"
-_EXCEPTION = re.compile(r"^\s*(?:\[rank\d+\]:\s*)?((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit))(?::\s*(.*))?$")
+_EXCEPTION = re.compile(
+    r"^\s*(?:\[rank\d+\]:\s*)?((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit))(?::\s*(.*))?$"
+)
 # Exceptions whose message names memory, modules and files, never a conversation; of others only the type is shown.
 _SAFE = re.compile(
     r"OutOfMemory|ModuleNotFound|ImportError|FileNotFound|PermissionError|OSError|RepositoryNotFound|GatedRepo|"
@@ -80,11 +82,16 @@ def run(
     seconds = time.monotonic() - started
     if child.returncode != 0:
         last = last_exception(log, begin)
+        refused = last.partition("InsideError: ")[2]
         raise ChildError(
-            f"`{Path(command[0]).name} {_verb(command)}` stopped with {_status(child.returncode)} after {format_seconds(seconds)}",
+            refused
+            or f"`{Path(command[0]).name} {_verb(command)}` stopped with {_status(child.returncode)} "
+            f"after {format_seconds(seconds)}",
             exit_status=child.returncode,
-            faults=[Fault("|", last)] * bool(last) + [Fault("|", f"whole log: {log}")],
-            hint=(hint(last) if hint else None) or "read the log (it is private: it may hold conversations), then run the same command again",
+            faults=[] if refused else [Fault("|", last)] * bool(last) + [Fault("|", f"whole log: {log}")],
+            hint=(hint(last) if hint else None)
+            or ("mend that" if refused else "read the log (it is private: it may hold conversations)")
+            + ", then run the same command again",
         )
     return seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -24,13 +24,8 @@ class Talk(Protocol):
     def warn(self, text: str) -> None:
         """Print one warning line."""
 
-    def meter(self, label: str, unit: str) -> _MeterContext:
+    def meter(self, label: str, unit: str) -> AbstractContextManager[Meter]:
         """Open a progress display; close it by leaving the ``with`` block."""
-
-
-class _MeterContext(Protocol):
-    def __enter__(self) -> Meter: ...
-    def __exit__(self, *exc: object) -> None: ...
 
 
 class Silence:

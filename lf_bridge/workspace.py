@@ -121,7 +121,9 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise LfbError(f"{folder / 'step.json'} is damaged", hint=f"remove {folder} and run the command again") from error
+        raise LfbError(
+            f"{folder / 'step.json'} is damaged", hint=f"remove {folder} and run the command again"
+        ) from error
     return record if isinstance(record, dict) else None
 
 

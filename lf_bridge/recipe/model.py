@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Quantization = Literal["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_K_S"]
+QuantizationName = Literal["F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_K_S"]
+# Ollama writes q4_K_M, llama.cpp Q4_K_M: both are taken.
+Quantization = Annotated[
+    QuantizationName, BeforeValidator(lambda given: given.upper() if isinstance(given, str) else given)
+]
 
 
 class Section(BaseModel):

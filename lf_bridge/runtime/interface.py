@@ -70,9 +70,21 @@ class Runtime(Protocol):
         """Send a file under its SHA-256 (hex); returns False where it was there already and nothing was sent."""
 
     def create(
-        self, tag: str, *, digest: str, template: ChatTemplate, system: str, parameters: Mapping[str, Any], talk: Talk
+        self,
+        tag: str,
+        *,
+        digest: str,
+        template: ChatTemplate,
+        system: str,
+        parameters: Mapping[str, Any],
+        talk: Talk,
+        license_text: str = "",
+        history: Sequence[Message] = (),
     ) -> None:
-        """Register a blob under a tag with its template, system text and parameters (``stop`` included)."""
+        """Register a blob under a tag with its template, system text and parameters (``stop`` included).
+
+        ``history`` is a conversation that precedes every chat with the tag.
+        """
 
     def copy(self, source: str, target: str) -> None:
         """Give a registered model a second tag."""

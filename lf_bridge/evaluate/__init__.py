@@ -1,0 +1,1 @@
+"""What training and quantization changed, measured on held-out conversations."""

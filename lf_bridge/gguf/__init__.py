@@ -1,0 +1,1 @@
+"""From a merged Hugging Face model to checked GGUF files: converted, quantized, inspected."""

@@ -1,0 +1,119 @@
+"""Training: LLaMA-Factory's exit code is not believed; what it wrote is."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from standins import Place, make_place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = make_place(tmp_path)
+    made.lfb("prepare", "--recipe", "recipes/mini.yaml")
+    return made
+
+
+def test_a_run_is_reused_resumed_and_made_again(place: Place) -> None:
+    first = json.loads(place.lfb("train", "recipes/mini.yaml", "--json").out)
+    again = place.lfb("train", "recipes/mini.yaml", "--json")
+    assert json.loads(again.out) == first
+    assert "is finished already" in again.err
+    other = json.loads(place.lfb("train", "recipes/mini.yaml", "--again", "--json").out)
+    assert other["run"] == f"{first['run']}-2"
+    changed = json.loads(place.lfb("train", "recipes/mini.yaml", "--set", "train.learning_rate=5e-5", "--json").out)
+    assert changed["run"].startswith("mini-")
+    assert changed["run"] != first["run"]
+
+
+def test_an_interrupted_run_resumes_from_its_checkpoint(place: Place) -> None:
+    place.lfb("train", "recipes/mini.yaml", LFB_STANDIN="nothing written", code=1)
+    assert "resumed from its last checkpoint" in place.lfb("train", "recipes/mini.yaml").err
+
+
+def test_conversations_stay_in_private_files(place: Place) -> None:
+    done = place.lfb("train", "recipes/mini.yaml")
+    assert "own words" not in done.out + done.err
+    run = next((place.root / "runs").glob("mini-*"))
+    for name in ("train.log", "train.yaml", "validation.json"):
+        assert stat.S_IMODE((run / "train" / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE((run / "train").stat().st_mode) == 0o700
+    assert not (run / "train" / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "next_step"),
+    [
+        ("lost rows", "did not load the dataset as it was prepared", "`lfb prepare`"),
+        ("loss", "training stopped: the loss is nan at step 1 of 2", "`train.learning_rate`"),
+        ("gradient", "training stopped: the gradient norm is nan", "`train.learning_rate`"),
+        ("zero", "the adapter learned nothing: every trained tensor is zero", "`train.epochs`"),
+        ("infinite", "tensors of the adapter are broken", "`train.learning_rate`"),
+        ("nothing written", "training ended without an adapter file", "train.log"),
+        ("out of memory", "torch.OutOfMemoryError: CUDA out of memory.", "`train.batch_size: 2`"),
+        ("crash", "stopped with exit code 1", "private"),
+        ("import", "the training environment does not work", "pip install"),
+    ],
+)
+def test_failures_are_failures_whatever_the_exit_code(place: Place, fault: str, said: str, next_step: str) -> None:
+    failed = place.lfb("train", "recipes/mini.yaml", LFB_STANDIN=fault, code=1)
+    assert said in failed.err
+    assert next_step in failed.err.partition("hint:")[2]
+    assert "own words" not in failed.err
+    assert not list((place.root / "runs").glob("*/train"))
+    assert place.lfb("train", "recipes/mini.yaml").code == 0
+
+
+def test_a_dataset_with_another_system_prompt_is_refused(place: Place) -> None:
+    failed = place.lfb("train", "recipes/mini.yaml", "--set", "data.system=Be rude.", code=1)
+    assert "was prepared with another system prompt" in failed.err
+
+
+def test_a_base_model_that_does_not_exist_is_named(place: Place) -> None:
+    failed = place.lfb("train", "recipes/mini.yaml", "--set", "model.base=./gone", code=1)
+    assert failed.err.startswith("error: the base model `./gone` does not exist\n  model.base  there is no folder ")
+    offline = place.lfb("train", "recipes/mini.yaml", "--set", "model.base=no/such", HF_HUB_OFFLINE="1", code=1)
+    assert "no/such" in offline.err
+
+
+def test_without_llama_factory_the_next_step_is_to_install_it(place: Place) -> None:
+    (place.root / "environment" / "llamafactory-cli").unlink()
+    assert "pip install 'lf-bridge[train]'" in place.lfb("train", "recipes/mini.yaml", code=1).err
+
+
+def test_a_recipe_may_stand_on_another_recipes_result(place: Place) -> None:
+    place.recipe(
+        "model: {scratch: {}}\nmethod: {stage: pt, finetuning: full}\ndata: {system: other}\n"
+        "train: {epochs: 1}\ncompute: {device: cpu}\n",
+        "ground",
+    )
+    place.lfb("train", "recipes/mini.yaml", "--set", "model.base=ground.yaml")
+    runs = {path.name.partition("-")[0] for path in (place.root / "runs").glob("[!.]*")}
+    assert runs == {"mini", "ground"}
+    failed = place.lfb("run", "recipes/ground.yaml", code=1)
+    assert "makes a base model, which is nothing to publish" in failed.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("empty merge", "differs from the base by 0.0e+00 only: it is the base"),
+        ("wrong merge", "differs from base plus adapter by 5.0e-01"),
+        ("no tokenizer", "is not whole"),
+    ],
+)
+def test_an_export_that_is_not_the_tuned_model_is_refused(place: Place, fault: str, said: str) -> None:
+    place.lfb("train", "recipes/mini.yaml")
+    failed = place.lfb("export", LFB_STANDIN=fault, code=1)
+    assert said in failed.err
+    assert not [path for path in next((place.root / "runs").glob("mini-*")).glob("export-*") if path.suffix == ""]
+    place.lfb("export")
+
+
+def test_export_without_a_run_says_what_to_do(tmp_path: Path) -> None:
+    failed = make_place(tmp_path).lfb("export", code=1)
+    assert "there is no finished run yet" in failed.err
+    assert "lfb train" in failed.err
