@@ -197,7 +197,7 @@ def _hub(variables: Mapping[str, str], recipe: Recipe | None, base: _Base | None
 
 
 def _embedded() -> Iterator[Check]:
-    if output_of([sys.executable, "-c", "import cyllama, llama_cpp, xllamacpp"]) is None:
+    if output_of([sys.executable, "-c", "import cyllama, llama_cpp"]) is None:
         absent = "the converter, quantizer and runtime of llama.cpp do not import"
         yield Check("llama.cpp", "failure", absent, f"{sys.executable} -m pip install 'lf-bridge[local]'")
     else:

@@ -27,14 +27,14 @@ POINTS = (
     "gguf: after convert",
     "gguf: before quantize",
     "gguf: after quantize",
+    "evaluate: before scoring",
+    "evaluate: after scoring",
     "publish: before upload",
     "publish: after upload",
     "publish: after create",
     "publish: after answer",
     "publish: after latest",
     "publish: after record",
-    "evaluate: before scoring",
-    "evaluate: after scoring",
 )
 
 

@@ -48,6 +48,11 @@ class Workspace:
         """Models registered with the embedded runtime."""
         return self.releases / ".embedded"
 
+    def relative(self, path: Path) -> str:
+        """A path as it is written into records: from the root where it lies below it, so that a workspace can move."""
+        path, root = path.resolve(), self.root.resolve()
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
     def log(self, name: str) -> Path:
         return self.private / "logs" / f"{name}.log"
 

@@ -35,8 +35,6 @@ def prepare(
     if not paths:
         click.echo(f"reading: {loaded.recipe.data.raw}", err=True)
     dataset, report = pipeline.prepare(make_job(train_python), loaded, paths, out)
-    for warning in report.warnings:
-        click.echo(f"warning: {warning}", err=True)
     if as_json:
         print_json(report.to_json())
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def export(trained: Run, recipe: Recipe, validation: Path, environment: Environm
         )
     with build(step) as working:
         points.reach("export: before merge")
+        started = time.monotonic()
         model, log = working / "model", working / "export.log"
         write_yaml(
             working / "export.yaml",
@@ -68,7 +70,7 @@ def export(trained: Run, recipe: Recipe, validation: Path, environment: Environm
         )
         with talk.meter("export", "merge and proof") as meter:
             meter.update(0, 2, "merging")
-            seconds = run(
+            run(
                 [str(command), "export", str(working / "export.yaml")], log=log, environment=KEPT_OUT_OF_THE_ENVIRONMENT
             )
             _check_files(model)
@@ -89,7 +91,8 @@ def export(trained: Run, recipe: Recipe, validation: Path, environment: Environm
         for mended in proof["mended"]:
             talk.say(f"export: mended: {mended}")
         points.reach("export: before commit")
-        commit(step, {"proof": proof, "seconds": round(seconds, 1), "bytes": folder_bytes(model)})
+        seconds = round(time.monotonic() - started, 1)
+        commit(step, {"proof": proof, "seconds": seconds, "bytes": folder_bytes(model)})
     points.reach("export: after commit")
     talk.say(
         f"export: merged model equals base plus adapter (logit difference {proof['merge_difference']:.1e}) "

@@ -48,19 +48,19 @@ def _finished(workspace: Workspace) -> Iterator[tuple[str, Run]]:
 
 
 def _run(folder: Path, record: dict[str, Any]) -> Run:
-    result = record["result"]
+    result, root = record["result"], folder.parent.parent
     return Run(
         name=folder.name,
         folder=folder,
         key=record["key"],
-        recipe=Path(result["recipe"]),
+        recipe=root / result["recipe"],
         stage=result["stage"],
-        base=BaseModel(result["base"], result["base_identity"]),
+        base=BaseModel(str(root / result["base"]), result["base_identity"]),
         result=folder / TRAIN / "model",
         adapter=result["adapter"],
         template=result["template"],
         system=result["system"],
-        dataset=Path(result["dataset"]),
+        dataset=root / result["dataset"],
         public_sample=result["public_sample"],
         seconds=result["seconds"],
     )

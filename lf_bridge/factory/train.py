@@ -103,7 +103,7 @@ def train(
         tensors = check_weights(output, adapter=recipe.method.finetuning == "lora")
         _clear(working)
         points.reach("train: before commit")
-        commit(step, _result(loaded, material, base, seconds, tensors, output))
+        commit(step, _result(loaded, material, base, workspace, seconds, tensors, output))
     points.reach("train: after commit")
     return _finished(folder)
 
@@ -131,8 +131,13 @@ def _step(
         "dataset": file_digest(material.texts) if material.texts else material.dataset.digest,
         "versions": dict(environment.versions),
     }
-    name = f"{loaded.name}-{digest_of(inputs)[:8]}"
-    number = 1
+    key = digest_of(inputs)
+    name, number = f"{loaded.name}-{key[:8]}", 1
+    if not again:
+        # Another recipe may have asked for the very same training: its run is as good under its own name.
+        for folder in sorted(workspace.runs.glob(f"[!.]*-{key[:8]}")):
+            if Step(folder / TRAIN, inputs).result() is not None:
+                return Step(folder / TRAIN, inputs)
     while again and (workspace.runs / _numbered(name, number) / TRAIN).exists():
         number += 1
     return Step(workspace.runs / _numbered(name, number) / TRAIN, inputs)
@@ -214,20 +219,26 @@ def _clear(working: Path) -> None:
 
 
 def _result(
-    loaded: LoadedRecipe, material: Material, base: BaseModel | None, seconds: float, tensors: int, output: Path
+    loaded: LoadedRecipe,
+    material: Material,
+    base: BaseModel | None,
+    workspace: Workspace,
+    seconds: float,
+    tensors: int,
+    output: Path,
 ) -> Mapping[str, Any]:
     recipe, dataset = loaded.recipe, material.dataset
     history = json.loads((output / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
     losses = {name: entry[name] for entry in history for name in ("loss", "eval_loss") if name in entry}
     return {
-        "recipe": str(loaded.path.resolve()),
+        "recipe": workspace.relative(loaded.path),
         "stage": recipe.method.stage,
-        "base": base.location if base else "",
+        "base": workspace.relative(Path(base.location)) if base else "",
         "base_identity": base.identity if base else "",
         "adapter": recipe.method.finetuning == "lora",
         "template": recipe.model.template,
         "system": recipe.data.system,
-        "dataset": str(dataset.folder.resolve()),
+        "dataset": workspace.relative(dataset.folder),
         "dataset_digest": dataset.digest,
         "public_sample": dataset.public_sample,
         "seconds": round(seconds, 1),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from lf_bridge import points
 from lf_bridge.errors import Fault, LfbError
 from lf_bridge.gguf.inspect import GgufMetadata, read_metadata
 from lf_bridge.handover import ChatTemplate, Environment, GgufFile, MergedModel
-from lf_bridge.points import reach
 from lf_bridge.process import run_inside
 from lf_bridge.runtime.embedded import EmbeddedModel
 from lf_bridge.talk import Talk, format_bytes
@@ -35,7 +35,7 @@ def convert(
     result = step.result()
     if result is None:
         with build(step) as folder:
-            reach("gguf: before convert")
+            points.reach("gguf: before convert")
             started = time.monotonic()
             talk.say("converting to F16 GGUF")
             path = folder / "model.gguf"
@@ -70,7 +70,7 @@ def convert(
                 "bytes": path.stat().st_size,
                 "seconds": time.monotonic() - started,
             }
-            reach("gguf: after convert")
+            points.reach("gguf: after convert")
             commit(step, result)
         talk.say(f"F16 GGUF: {format_bytes(result['bytes'])}")
     return GgufFile(path=step.folder / "model.gguf", **result)

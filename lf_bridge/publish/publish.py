@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from lf_bridge import points
 from lf_bridge.errors import Fault, LfbError
 from lf_bridge.handover import ChatTemplate, GgufFile, Message, Release
-from lf_bridge.points import reach
 from lf_bridge.publish.modelfile import Modelfile, fill_modelfile
 from lf_bridge.publish.records import Recorded, read_releases, record_path, write_release
 from lf_bridge.runtime.interface import Answer, Capabilities, Runtime
@@ -101,10 +101,10 @@ def publish(
         digests = _digests(runtime)
         _check_latest(digests, name, able, yes, [one.manifest_digest for one in read_releases(releases, name)], talk)
         fresh = tag.lower() not in digests or bool(_differences(runtime, tag, publication, modelfile, able))
-        reach("publish: before upload")
+        points.reach("publish: before upload")
         if fresh and not runtime.put_blob(gguf.path, gguf.digest, talk):
             talk.say("the file is on the server already: nothing was sent")
-        reach("publish: after upload")
+        points.reach("publish: after upload")
         try:
             if fresh:
                 runtime.create(
@@ -126,23 +126,23 @@ def publish(
                     )
             if runtime.show(tag).gguf_digest != gguf.digest:
                 talk.warn(f"{able.address} rewrote the F16 file: what it serves cannot be bound to the file by digest")
-            reach("publish: after create")
+            points.reach("publish: after create")
             answer = _ask(runtime, tag, question, latest)
         except LfbError:
             if fresh:
                 with contextlib.suppress(LfbError):  # the first failure is the one to tell
                     runtime.delete(tag)
             raise
-        reach("publish: after answer")
+        points.reach("publish: after answer")
         digest = _digests(runtime)[tag.lower()]
         if digests.get(latest.lower()) != digest:
             runtime.copy(tag, latest)
             if _digests(runtime).get(latest.lower()) != digest:
                 raise LfbError(f"{latest} is not {tag} after the copy", hint="run the same command again")
-        reach("publish: after latest")
+        points.reach("publish: after latest")
         recorded = _describe(publication, modelfile, able.backend, able.address, started, able.version, digest)
         write_release(releases, recorded)
-        reach("publish: after record")
+        points.reach("publish: after record")
     return replace(recorded.release, question=question[-1].content, answer=answer.text.strip())
 
 
