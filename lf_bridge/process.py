@@ -24,6 +24,7 @@ from lf_bridge.errors import ChildError, Fault, LfbError
 from lf_bridge.talk import format_seconds
 
 INSIDE = Path(__file__).parent / "inside"
+_ALMOST_NOTHING = 1_000_000  # bytes
 _EXCEPTION = re.compile(
     r"^\s*(?:\[rank\d+\]:\s*)?((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit))(?::\s*(.*))?$"
 )
@@ -81,18 +82,7 @@ def run(
             raise
     seconds = time.monotonic() - started
     if child.returncode != 0:
-        last = last_exception(log, begin)
-        refused = last.partition("InsideError: ")[2]
-        raise ChildError(
-            refused
-            or f"`{Path(command[0]).name} {_verb(command)}` stopped with {_status(child.returncode)} "
-            f"after {format_seconds(seconds)}",
-            exit_status=child.returncode,
-            faults=[] if refused else [Fault("|", last)] * bool(last) + [Fault("|", f"whole log: {log}")],
-            hint=(hint(last) if hint else None)
-            or ("mend that" if refused else "read the log (it is private: it may hold conversations)")
-            + ", then run the same command again",
-        )
+        raise _failure(command, child.returncode, seconds, log, begin, hint)
     return seconds
 
 
@@ -147,6 +137,30 @@ def last_exception(log: Path, begin: int = 0) -> str:
             name, message = found.groups()
             return f"{name}: {message[:300]}" if message and _SAFE.search(name) else name
     return ""
+
+
+def _failure(
+    command: Sequence[str],
+    status: int,
+    seconds: float,
+    log: Path,
+    begin: int,
+    hint: Callable[[str], str | None] | None,
+) -> ChildError:
+    last = last_exception(log, begin)
+    refused = last.partition("InsideError: ")[2]
+    if refused:
+        return ChildError(refused, exit_status=status, hint="mend that, then run the same command again")
+    next_step = hint(last) if hint else None
+    if shutil.disk_usage(log.parent).free < _ALMOST_NOTHING:
+        last = "No space left on device"  # which the child could not write down either
+        next_step = "free space there, then run the same command again"
+    return ChildError(
+        f"`{Path(command[0]).name} {_verb(command)}` stopped with {_status(status)} after {format_seconds(seconds)}",
+        exit_status=status,
+        faults=[Fault("|", last)] * bool(last) + [Fault("|", f"whole log: {log}")],
+        hint=next_step or "read the log (it is private: it may hold conversations), then run the same command again",
+    )
 
 
 def _die_with_parent() -> None:

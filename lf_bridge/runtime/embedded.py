@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import importlib.metadata
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,9 +58,11 @@ def quantize_file(
         if watch:
             watch()
     if failures:
+        if shutil.disk_usage(target.parent).free < 1_000_000:  # llama.cpp says only that it failed
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target.parent)) from failures[0]
         raise LfbError(
             f"llama.cpp could not quantize {source} to {quantization}: {failures[0]}",
-            hint=f"check that {target.parent} has room, then run the command again",
+            hint="`lfb doctor` checks the wheels",
         ) from failures[0]
 
 
