@@ -34,6 +34,13 @@ class Job:
 
         return read_environment(self.python, self.workspace.log("environment"))
 
+    @cached_property
+    def installation(self) -> Environment:
+        """What is installed there, without importing it: enough where nothing is trained."""
+        from lf_bridge.runtime.training import read_versions
+
+        return Environment(self.python, read_versions(self.python, self.workspace.log("environment")))
+
     @property
     def key(self) -> bytes:
         return self.workspace.project_key(self.key_from_environment)

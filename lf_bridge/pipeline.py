@@ -61,13 +61,12 @@ def train(job: Job, loaded: LoadedRecipe, *, again: bool = False) -> Run:
             faults=[Fault("data.system", "is written into every example, so the two must be the same")],
             hint=f"run `lfb prepare --recipe {loaded.path}`, or take the dataset's own text into the recipe",
         )
+    environment = job.environment  # before the base: nobody wants to fetch 15 GB to hear that training is not installed
     base = _base(job, loaded)
-    dataset, _ = fit_dataset(
-        conversations, recipe.data, recipe.model.template, base.location, job.environment, job.talk
-    )
+    dataset, _ = fit_dataset(conversations, recipe.data, recipe.model.template, base.location, environment, job.talk)
     from lf_bridge.factory.train import Material
 
-    return train_step(loaded, Material(dataset), base, job.environment, job.workspace, job.talk, again=again)
+    return train_step(loaded, Material(dataset), base, environment, job.workspace, job.talk, again=again)
 
 
 def export(job: Job, wanted: str | None = None, loaded: LoadedRecipe | None = None) -> MergedModel:
@@ -80,7 +79,7 @@ def export(job: Job, wanted: str | None = None, loaded: LoadedRecipe | None = No
     if wanted is None:
         job.talk.say(f"run: {run.name}")
     recipe = (loaded or _recipe_of(run)).recipe
-    return export_step(run, recipe, run.folder / TRAIN / HELD_OUT, job.environment, job.talk)
+    return export_step(run, recipe, run.folder / TRAIN / HELD_OUT, job.installation, job.talk)
 
 
 def publish(job: Job, target: str | None, changes: PublishChanges) -> tuple[Release, bool]:
@@ -252,7 +251,7 @@ def _make_files(job: Job, merged: MergedModel, recipe: Recipe) -> tuple[GgufFile
     from lf_bridge.gguf.quantize import quantize
 
     folder = merged.run.folder
-    f16 = convert(merged, job.environment, _template_of(merged), job.talk, folder)
+    f16 = convert(merged, job.installation, _template_of(merged), job.talk, folder)
     return f16, quantize(f16, recipe.publish.quantize, job.talk, folder)
 
 

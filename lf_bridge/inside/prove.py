@@ -16,6 +16,7 @@ from typing import Any
 Turn = tuple[list[int], list[int]]  # ids of the prompt, ids of the answer
 Conversation = tuple[str, list[dict[str, str]]]  # system text, messages
 COMPARED = 8  # conversations whose logits are compared
+ROWS = 64  # answer tokens whose logits are compared in each, and computed with at once
 
 
 class InsideError(Exception):
@@ -179,24 +180,34 @@ def mend_end(folder: Path, end: int) -> list[str]:
 
 
 def measure(model: Any, turns: list[list[Turn]]) -> tuple[list[Any], list[list[float]]]:
-    """Logits of the first conversations (on the CPU, float32), and each answer's summed loss in nats."""
+    """Logits before the first answer tokens of the first conversations (on the CPU), and each answer's loss in nats.
+
+    Only rows of answer tokens become float32, a few at a time: a whole conversation's would be a gigabyte where the
+    vocabulary is large.
+    """
     import torch
 
     kept, losses = [], []
     with torch.inference_mode():
         for number, case in enumerate(turns):
             ids = [token for source, target in case for token in source + target]
-            logits = model(torch.tensor([ids], device=model.device)).logits[0].float()
-            chances = torch.log_softmax(logits, -1)
+            logits = model(torch.tensor([ids], device=model.device)).logits[0]
             position, summed = 0, []
+            rows: list[int] = []
             for source, target in case:
                 position += len(source)
-                picked = chances[position - 1 : position - 1 + len(target)]
-                summed.append(-float(picked.gather(1, torch.tensor(target, device=model.device)[:, None]).sum()))
+                rows += range(position - 1, position - 1 + len(target))
+                loss = 0.0
+                for begin in range(0, len(target), ROWS):
+                    part = torch.tensor(target[begin : begin + ROWS], device=model.device)
+                    at = position - 1 + begin
+                    chances = torch.log_softmax(logits[at : at + len(part)].float(), -1)
+                    loss -= float(chances.gather(1, part[:, None]).sum())
+                summed.append(loss)
                 position += len(target)
             losses.append(summed)
             if number < COMPARED:
-                kept.append(logits.cpu())
+                kept.append(logits[rows[:ROWS]].float().cpu())
     return kept, losses
 
 
