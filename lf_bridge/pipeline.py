@@ -23,7 +23,7 @@ from lf_bridge.talk import format_seconds
 from lf_bridge.workspace import file_digest, folder_bytes
 
 if TYPE_CHECKING:
-    from lf_bridge.factory.train import Material
+    from lf_bridge.factory.inputs import Material
     from lf_bridge.prepare.records import Conversations, Report
     from lf_bridge.recipe.load import LoadedRecipe
     from lf_bridge.recipe.model import Recipe
@@ -41,7 +41,9 @@ def prepare(
     base = None if loaded.recipe.model.scratch else _base_at_hand(job, loaded)
     if base is None:
         return fit_dataset(conversations, data, template, None, None, job.talk)
-    return fit_dataset(conversations, data, template, base.location, job.environment, job.talk)
+    trust = loaded.recipe.model.trust_remote_code
+    environment = job.environment
+    return fit_dataset(conversations, data, template, base.location, environment, job.talk, trust_remote_code=trust)
 
 
 def train(job: Job, loaded: LoadedRecipe, *, again: bool = False) -> Run:
@@ -61,10 +63,20 @@ def train(job: Job, loaded: LoadedRecipe, *, again: bool = False) -> Run:
             faults=[Fault("data.system", "is written into every example, so the two must be the same")],
             hint=f"run `lfb prepare --recipe {loaded.path}`, or take the dataset's own text into the recipe",
         )
+    _check_template(job, recipe)
     environment = job.environment  # before the base: nobody wants to fetch 15 GB to hear that training is not installed
     base = _base(job, loaded)
-    dataset, _ = fit_dataset(conversations, recipe.data, recipe.model.template, base.location, environment, job.talk)
-    from lf_bridge.factory.train import Material
+    model = recipe.model
+    dataset, _ = fit_dataset(
+        conversations,
+        recipe.data,
+        model.template,
+        base.location,
+        environment,
+        job.talk,
+        trust_remote_code=model.trust_remote_code,
+    )
+    from lf_bridge.factory.inputs import Material
 
     return train_step(loaded, Material(dataset), base, environment, job.workspace, job.talk, again=again)
 
@@ -72,13 +84,13 @@ def train(job: Job, loaded: LoadedRecipe, *, again: bool = False) -> Run:
 def export(job: Job, wanted: str | None = None, loaded: LoadedRecipe | None = None) -> MergedModel:
     """Merge a run's adapter and prove the result."""
     from lf_bridge.factory.export import export as export_step
-    from lf_bridge.factory.runs import TRAIN, find_run
-    from lf_bridge.factory.train import HELD_OUT
+    from lf_bridge.factory.inputs import HELD_OUT, TRAIN
+    from lf_bridge.factory.runs import find_run
 
     run = find_run(job.workspace, wanted)
     if wanted is None:
         job.talk.say(f"run: {run.name}")
-    recipe = (loaded or _recipe_of(run)).recipe
+    recipe = loaded.recipe if loaded else _recipe_of(run)
     return export_step(run, recipe, run.folder / TRAIN / HELD_OUT, job.installation, job.talk)
 
 
@@ -87,7 +99,8 @@ def publish(job: Job, target: str | None, changes: PublishChanges) -> tuple[Rele
     if target is not None and (target.endswith(".gguf") or Path(target).is_file()):
         return _publish_file(job, Path(target), changes), False
     merged = export(job, target)
-    recipe = _changed(_recipe_of(merged.run).recipe, changes)
+    _check_system(merged.run, changes)
+    recipe = _changed(_recipe_of(merged.run), changes)
     _, quantized = _make_files(job, merged, recipe)
     return _publish_model(job, merged, quantized, recipe, yes=changes.yes), merged.run.public_sample
 
@@ -174,12 +187,24 @@ def _converse(job: Job, loaded: LoadedRecipe, raw: Sequence[Path], out: Path | N
 
 
 def _pretraining(dataset: Dataset, conversations: Conversations) -> Material:
-    from lf_bridge.factory.train import Material
+    from lf_bridge.factory.inputs import Material
     from lf_bridge.prepare.prepare import training_texts
 
     texts = training_texts(dataset.folder)
     with open(texts, "rb") as file:
         return Material(dataset, texts, sum(1 for _ in file))
+
+
+def _check_template(job: Job, recipe: Recipe) -> None:
+    """Say before hours of training, not after, that a template cannot be served."""
+    from lf_bridge.runtime.templates import chat_template
+
+    try:
+        chat_template(recipe.model.template, bos="", eos="")
+    except LfbError as error:
+        job.talk.warn(
+            f"this model can be trained but not published: {error.message}" + (f"; {error.hint}" if error.hint else "")
+        )
 
 
 def _base(job: Job, loaded: LoadedRecipe) -> BaseModel:
@@ -212,19 +237,30 @@ def _base_row(job: Job, loaded: LoadedRecipe, tuned: Run) -> list[Row]:
     return [] if base is None else [Row("base", base.seconds, folder_bytes(base.result), base.name)]
 
 
-def _recipe_of(run: Run) -> LoadedRecipe:
-    """The recipe as it stands now, which may publish differently but not say another system prompt than was trained."""
+def _recipe_of(run: Run) -> Recipe:
+    """The recipe as it was trained; how to export, measure and publish is taken from the file as it stands now."""
     from lf_bridge.recipe.load import load_recipe
 
-    stored = run.folder / "train" / "recipe.yaml"
-    loaded = load_recipe(run.recipe if run.recipe.is_file() else stored)
-    if loaded.recipe.data.system != run.system:
+    trained = load_recipe(run.folder / "train" / "recipe.yaml").recipe
+    if not run.recipe.is_file():
+        return trained
+    now = load_recipe(run.recipe).recipe
+    return trained.model_copy(update={"export": now.export, "publish": now.publish, "evaluate": now.evaluate})
+
+
+def _check_system(run: Run, changes: PublishChanges) -> None:
+    """The system prompt has one owner: a recipe that has another text now is not published with the trained one."""
+    from lf_bridge.recipe.load import load_recipe
+
+    asked = changes.system
+    if asked is None:
+        asked = load_recipe(run.recipe).recipe.data.system if run.recipe.is_file() else run.system
+    if asked != run.system:
         raise LfbError(
-            f"{run.name} was trained with another system prompt than {loaded.path} has now",
-            faults=[Fault("data.system", f"the one trained is in {stored}")],
-            hint="put the trained text back into the recipe, or prepare and train again",
+            f"{run.name} was trained with another system prompt than {run.recipe.name} has now",
+            faults=[Fault("data.system", f"the one trained is in {run.folder / 'train' / 'recipe.yaml'}")],
+            hint="put the trained text back into the recipe or give it as `--system`; or prepare and train again",
         )
-    return loaded
 
 
 def _changed(recipe: Recipe, changes: PublishChanges) -> Recipe:

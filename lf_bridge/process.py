@@ -25,6 +25,9 @@ from lf_bridge.talk import format_seconds
 
 INSIDE = Path(__file__).parent / "inside"
 _ALMOST_NOTHING = 1_000_000  # bytes
+_POLL_SECONDS = 0.1
+# What a launcher raises when its workers failed says less than what they raised before.
+_LAUNCHERS = ("CalledProcessError", "ChildFailedError", "SignalException")
 _EXCEPTION = re.compile(
     r"^\s*(?:\[rank\d+\]:\s*)?((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit))(?::\s*(.*))?$"
 )
@@ -42,13 +45,14 @@ def run(
     environment: Mapping[str, str] | None = None,
     watch: Callable[[], None] | None = None,
     hint: Callable[[str], str | None] | None = None,
-    poll_seconds: float = 0.2,
+    group: Path | None = None,
 ) -> float:
     """Run a program to its end and return the seconds it took.
 
     Its output is appended to ``log`` (created 0600). ``watch`` is called while it runs and may raise: the child is
     then stopped first. Ctrl-C is passed on to the child. The child dies with this process (Linux).
-    ``hint`` is asked for the next step, given the log's last exception line.
+    ``hint`` is asked for the next step, given the log's last exception line. ``group`` is a file for the number of the
+    child's process group, for ``end_group``.
     Raises ``ChildError`` for an exit code other than 0, ``LfbError`` where the program cannot be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -70,11 +74,13 @@ def run(
                 f"cannot start `{command[0]}`: {error.strerror}",
                 hint="`lfb doctor` says what is missing and how to install it",
             ) from error
+        if group:
+            group.write_text(str(child.pid))
         try:
             while child.poll() is None:
                 if watch:
                     watch()
-                time.sleep(poll_seconds)
+                time.sleep(_POLL_SECONDS)
             if watch and child.returncode == 0:
                 watch()
         except BaseException:
@@ -120,6 +126,25 @@ def output_of(command: Sequence[str], *, cwd: Path | None = None, seconds: float
     return done.stdout
 
 
+def end_group(record: Path, mark: str) -> None:
+    """End what is left of a process group that ``run`` recorded, when lfb itself was killed (Linux).
+
+    Only processes whose command line names ``mark`` are ended: numbers are used again. Under torchrun the workers
+    outlive the one child that dies with lfb.
+    """
+    if not record.exists():
+        return
+    number = int(record.read_text() or 0)
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            pid = int(process.name)
+            if os.getpgid(pid) == number and mark in (process / "cmdline").read_text(errors="replace"):
+                os.kill(pid, signal.SIGKILL)
+        except OSError:
+            continue
+    record.unlink()
+
+
 def find_beside(python: Path, name: str) -> Path | None:
     """The executable ``name`` of the environment that ``python`` belongs to, else None."""
     found = shutil.which(name, path=str(python.parent))
@@ -133,7 +158,7 @@ def last_exception(log: Path, begin: int = 0) -> str:
         lines = file.read().decode("utf-8", "replace").splitlines()
     for line in reversed(lines):
         found = _EXCEPTION.match(line)
-        if found:
+        if found and not found[1].endswith(_LAUNCHERS):
             name, message = found.groups()
             return f"{name}: {message[:300]}" if message and _SAFE.search(name) else name
     return ""

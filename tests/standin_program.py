@@ -93,10 +93,15 @@ def train(arguments: dict[str, Any]) -> int:
     if FAULT == "out of memory":
         print("torch.OutOfMemoryError: CUDA out of memory.")
         return 1
+    if FAULT == "resumes" and [path.name for path in output.glob("checkpoint-*")] != ["checkpoint-1"]:
+        return 1
     if FAULT == "crash":
         print("RuntimeError: cannot parse: a customer's own words")
         return 1
     (output / "checkpoint-1").mkdir(exist_ok=True)
+    (output / "checkpoint-1" / "trainer_state.json").write_text("{}")
+    if FAULT == "crash late":
+        return 1
     loss = float("nan") if FAULT == "loss" else 2.5
     with open(output / "trainer_log.jsonl", "a") as log:
         log.write(json.dumps({"current_steps": 1, "total_steps": 2, "loss": loss}) + "\n")

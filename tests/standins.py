@@ -99,6 +99,7 @@ def make_place(root: Path, *, conversations: int = 40) -> Place:
     for folder in ("recipes", "data/raw", "base", "environment"):
         (root / folder).mkdir(parents=True)
     (root / "base" / "config.json").write_text("{}")
+    (root / "base" / "model.safetensors").write_bytes(b"")
     (root / "Modelfile.template").write_bytes((SHELF / "Modelfile.template").read_bytes())
     with open(root / "data" / "raw" / "export.csv", "w", newline="") as file:
         writer = csv.writer(file)

@@ -83,9 +83,10 @@ def test_the_ledger_adds_up_and_the_trained_rows_are_the_written_rows(chain: Cha
 
 
 def test_no_conversation_is_left_outside_private_files(chain: Chain) -> None:
-    for path in (*chain.root.glob("runs/**/*"), *chain.root.glob("data/dataset/*")):
-        if path.name.endswith((".log", ".jsonl", ".parquet")) or path.name in ("validation.json", "train.yaml"):
-            assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0, path
+    for path in (*chain.root.glob("runs/*/*/**/*"), *chain.root.glob("data/dataset/*")):
+        inside = [path, *path.relative_to(chain.root).parents][:-1]
+        modes = [(chain.root / each).stat().st_mode & 0o077 for each in inside]
+        assert path.is_dir() or 0 in modes, f"{path} can be read by others"
     assert not list(chain.root.glob("runs/**/cache"))
     assert not list(chain.root.glob("runs/**/pretrain.jsonl"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,56 @@ def test_a_run_is_reused_resumed_and_made_again(place: Place) -> None:
     assert changed["run"] != first["run"]
 
 
-def test_an_interrupted_run_resumes_from_its_checkpoint(place: Place) -> None:
-    place.lfb("train", "recipes/mini.yaml", LFB_STANDIN="nothing written", code=1)
-    assert "resumed from its last checkpoint" in place.lfb("train", "recipes/mini.yaml").err
+def test_the_newest_run_of_a_key_is_the_one_that_is_used(place: Place) -> None:
+    place.lfb("train", "recipes/mini.yaml")
+    time.sleep(1.1)  # runs are dated to the second
+    again = json.loads(place.lfb("train", "recipes/mini.yaml", "--again", "--json").out)["run"]
+    assert json.loads(place.lfb("train", "recipes/mini.yaml", "--json").out)["run"] == again
+    assert json.loads(place.lfb("export", "--json").out)["run"] == again
+
+
+def test_an_interrupted_run_resumes_from_its_last_whole_checkpoint(place: Place) -> None:
+    place.lfb("train", "recipes/mini.yaml", LFB_STANDIN="crash late", code=1)
+    (model,) = (place.root / "runs").glob("*/train.unfinished/model")
+    (model / "checkpoint-2").mkdir()
+    (model / "checkpoint-2" / "trainer_state.json").write_text('{"cut')
+    assert "resumed from its last checkpoint" in place.lfb("train", "recipes/mini.yaml", LFB_STANDIN="resumes").err
+
+
+def test_a_training_that_ended_is_not_started_again(place: Place) -> None:
+    """Only the checks failed the first time: LLaMA-Factory would train on a finished folder."""
+    driver = str(Path(__file__).parent / "fault_driver.py")
+    assert place.command(driver, "train: before commit", "kill", "train", "recipes/mini.yaml").code == -9
+    place.lfb("train", "recipes/mini.yaml", LFB_STANDIN="crash")
+
+
+def test_all_weights_may_be_trained(place: Place) -> None:
+    place.lfb("train", "recipes/mini.yaml", "--set", "method.finetuning=full")
+    done = json.loads(place.lfb("export", "--json").out)
+    exported = next((place.root / "runs" / done["run"]).glob("export-*/export.yaml")).read_text()
+    assert f"{done['run']}/train/model" in exported
+    assert "finetuning_type: full" in exported
+
+
+def test_what_was_trained_by_the_command_line_is_exported_so(place: Place) -> None:
+    text = "Serve #1 # urgent: kindly"
+    place.lfb("prepare", "--recipe", "recipes/mini.yaml", "--set", f"data.system={text}")
+    place.lfb("train", "recipes/mini.yaml", "--set", f"data.system={text}", "--set", "model.template=chatml")
+    run = json.loads(place.lfb("export", "--json").out)["run"]
+    assert "template: chatml" in next((place.root / "runs" / run).glob("export-*/export.yaml")).read_text()
+    refused = place.lfb("publish", "--to", "local", code=1)
+    assert "was trained with another system prompt" in refused.err
+
+
+def test_a_base_that_was_exchanged_is_not_merged_onto(place: Place) -> None:
+    place.lfb("train", "recipes/mini.yaml")
+    (place.root / "base" / "config.json").write_text('{"other": 1}')
+    assert "is not the one trained on any more" in place.lfb("export", code=1).err
+
+
+def test_a_template_that_cannot_be_served_is_said_before_training(place: Place) -> None:
+    said = place.lfb("train", "recipes/mini.yaml", "--set", "model.template=qwen3").err
+    assert "can be trained but not published" in said
 
 
 def test_conversations_stay_in_private_files(place: Place) -> None:

@@ -55,7 +55,7 @@ def training_arguments(
         "disable_gradient_checkpointing": not compute.gradient_checkpointing,
         "bf16": precision == "bf16",
         "fp16": precision == "fp16",
-        "use_cpu": compute.device == "cpu" or environment.device == "cpu",
+        "use_cpu": runs_on_cpu(recipe, environment),
     }
     if train.max_steps is not None:
         arguments["max_steps"] = train.max_steps
@@ -82,7 +82,10 @@ def training_arguments(
 
 
 def export_arguments(recipe: Recipe, *, base: Path, adapter: Path | None, output: Path) -> dict[str, Any]:
-    """The arguments of `llamafactory-cli export`: the merge is never onto a quantized base."""
+    """The arguments of `llamafactory-cli export`: ``base`` is what the adapter goes onto, never a quantized one.
+
+    Without an adapter ``base`` is the whole model that training wrote.
+    """
     arguments: dict[str, Any] = {
         "model_name_or_path": str(base.resolve()),
         "trust_remote_code": recipe.model.trust_remote_code,
@@ -93,11 +96,18 @@ def export_arguments(recipe: Recipe, *, base: Path, adapter: Path | None, output
     }
     if adapter is not None:
         arguments |= {"adapter_name_or_path": str(adapter.resolve()), "finetuning_type": "lora"}
+    else:
+        arguments["finetuning_type"] = "full"
     return arguments
+
+
+def runs_on_cpu(recipe: Recipe, environment: Environment) -> bool:
+    """Whether this training runs on the CPU: asked for, or nothing else there."""
+    return recipe.compute.device == "cpu" or environment.device == "cpu"
 
 
 def chosen_precision(recipe: Recipe, environment: Environment) -> str:
     """The number format that is trained in; ``auto`` takes the best that the device has."""
     if recipe.compute.precision != "auto":
         return recipe.compute.precision
-    return "fp32" if recipe.compute.device == "cpu" else environment.precision
+    return "fp32" if runs_on_cpu(recipe, environment) else environment.precision

@@ -53,15 +53,33 @@ def fetch_base(model: Model, workspace: Workspace, python: Path, talk: Talk) -> 
     return BaseModel(answer["folder"], _identity(Path(answer["folder"]), model.base))
 
 
+def check_base(base: BaseModel) -> None:
+    """Raise ``LfbError`` where the base is not the one trained on any more: merging onto it makes another model."""
+    folder = Path(base.location)
+    if not folder.is_dir():
+        raise LfbError(f"the base model in {folder} is gone", hint="put it back, or train again")
+    if base.identity.startswith("folder:") and _identity(folder, base.location) != base.identity:
+        raise LfbError(
+            f"the base model in {folder} is not the one trained on any more",
+            hint="put it back as it was, or train again",
+        )
+
+
 def _identity(folder: Path, given: str) -> str:
     """Names, sizes and times of the weights: hashing 15 GB before every command would cost more than it proves."""
-    if not (folder / "config.json").is_file():
+    weights = sorted(folder.glob("*.safetensors"))
+    missing = [
+        name
+        for name, there in (("config.json", (folder / "config.json").is_file()), ("*.safetensors", weights))
+        if not there
+    ]
+    if missing:
         raise LfbError(
             f"the base model `{given}` is not a Hugging Face model",
-            faults=[Fault("config.json", f"is not in {folder}")],
+            faults=[Fault(name, f"is not in {folder}") for name in missing],
             hint="give the folder that holds config.json and the safetensors files",
         )
     contents = {"config.json": file_digest(folder / "config.json")} | {
-        path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(folder.glob("*.safetensors"))
+        path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in weights
     }
     return f"folder:{digest_of(contents)}"

@@ -9,7 +9,8 @@ from typing import Any
 from lf_bridge import points
 from lf_bridge.errors import Fault, LfbError
 from lf_bridge.factory.arguments import export_arguments
-from lf_bridge.factory.train import KEPT_OUT_OF_THE_ENVIRONMENT
+from lf_bridge.factory.base import check_base
+from lf_bridge.factory.train import SETTINGS
 from lf_bridge.factory.weights import check_weights
 from lf_bridge.handover import Environment, MergedModel, Run
 from lf_bridge.process import find_beside, run, run_inside
@@ -55,6 +56,7 @@ def export(trained: Run, recipe: Recipe, validation: Path, environment: Environm
         raise LfbError(
             f"there is no `llamafactory-cli` beside {environment.python}", hint="`pip install 'lf-bridge[train]'`"
         )
+    check_base(trained.base)
     with build(step) as working:
         points.reach("export: before merge")
         started = time.monotonic()
@@ -63,16 +65,14 @@ def export(trained: Run, recipe: Recipe, validation: Path, environment: Environm
             working / "export.yaml",
             export_arguments(
                 recipe,
-                base=Path(trained.base.location),
+                base=Path(trained.base.location) if trained.adapter else trained.result,
                 adapter=trained.result if trained.adapter else None,
                 output=model,
             ),
         )
         with talk.meter("export", "merge and proof") as meter:
             meter.update(0, 2, "merging")
-            run(
-                [str(command), "export", str(working / "export.yaml")], log=log, environment=KEPT_OUT_OF_THE_ENVIRONMENT
-            )
+            run([str(command), "export", str(working / "export.yaml")], log=log, environment=SETTINGS)
             _check_files(model)
             points.reach("export: after merge")
             meter.update(1, 2, "comparing with base and adapter")
@@ -83,7 +83,7 @@ def export(trained: Run, recipe: Recipe, validation: Path, environment: Environm
                 "prove",
                 _request(trained, recipe, validation, model, cases),
                 log=log,
-                environment=KEPT_OUT_OF_THE_ENVIRONMENT,
+                environment=SETTINGS,
             )
             meter.update(2, 2)
         _check_proof(proof)
@@ -113,6 +113,7 @@ def _request(trained: Run, recipe: Recipe, validation: Path, model: Path, cases:
         "questions": recipe.evaluate.questions,
         "answer_tokens": recipe.evaluate.answer_tokens,
         "trust_remote_code": recipe.model.trust_remote_code,
+        "device": recipe.compute.device,
         "output": str(cases),
     }
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lf_bridge.errors import LfbError
+from lf_bridge.factory.inputs import TRAIN
 from lf_bridge.handover import BaseModel, Run
 from lf_bridge.workspace import Workspace, read_record
-
-TRAIN = "train"
 
 
 def read_run(folder: Path) -> Run | None:

@@ -6,41 +6,36 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lf_bridge import points
 from lf_bridge.errors import LfbError
-from lf_bridge.factory.arguments import chosen_precision, training_arguments
-from lf_bridge.factory.runs import TRAIN, read_run
-from lf_bridge.factory.watch import Watch, check_finite, check_loaded
+from lf_bridge.factory.arguments import runs_on_cpu
+from lf_bridge.factory.inputs import READY, Material, training_step, write_inputs
+from lf_bridge.factory.runs import read_run
+from lf_bridge.factory.watch import Stopwatch, Watch, check_finite, check_loaded
 from lf_bridge.factory.weights import check_weights
-from lf_bridge.handover import BaseModel, Dataset, Environment, Run
-from lf_bridge.process import find_beside, run, run_inside
-from lf_bridge.recipe.describe import commented_yaml
+from lf_bridge.handover import BaseModel, Environment, Run
+from lf_bridge.process import end_group, find_beside, run
 from lf_bridge.recipe.load import LoadedRecipe
-from lf_bridge.recipe.yaml_file import write_yaml
+from lf_bridge.recipe.model import Recipe
 from lf_bridge.talk import Talk
-from lf_bridge.workspace import Step, Workspace, build, commit, digest_of, file_digest, write_atomic
+from lf_bridge.workspace import Workspace, build, commit, write_atomic
 
-FORMAT = 1
-PRETRAIN = "support_pretrain"
-HELD_OUT = "validation.json"
-KEPT_OUT_OF_THE_ENVIRONMENT = {"USE_V1": "", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a training reads: a fitted dataset for a model that learns to answer, plain texts for a base model.
-
-    ``texts`` is a JSON Lines file of the training split's conversations and ``documents`` their number.
-    """
-
-    dataset: Dataset
-    texts: Path | None = None
-    documents: int = 0
+# Settings of the user's shell that would turn a good run into another one, or hide what is read from its log.
+SETTINGS = {
+    "USE_V1": "",
+    "LLAMABOARD_ENABLED": "",
+    "ALLOW_EXTRA_ARGS": "",
+    "LLAMAFACTORY_VERBOSITY": "INFO",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "0",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+TRAINED = "trained"
 
 
 def train(
@@ -58,8 +53,7 @@ def train(
     ``base`` is None for a model from scratch; ``again`` makes a new folder. Raises ``LfbError`` for a run that
     LLaMA-Factory calls finished but that is not: rows lost, numbers not finite, weights that learned nothing.
     """
-    recipe = loaded.recipe
-    step = _step(loaded, material, base, environment, workspace, again=again)
+    step = training_step(loaded, material, base, environment, workspace, again=again)
     folder = step.folder.parent
     if step.result() is not None:
         talk.say(f"train: {folder.name} is finished already (`--again` makes a new one)")
@@ -71,151 +65,116 @@ def train(
             hint="`pip install 'lf-bridge[train]'`, or name the environment that has it with `--train-python`",
         )
     with build(step, resume=True) as working:
-        output, log = working / "model", working / "train.log"
-        resumed = any(output.glob("checkpoint-*")) and (working / "ready").exists()
-        if not resumed:
-            shutil.rmtree(working)
-            working.mkdir(mode=0o700)
-            _write_inputs(working, loaded, material, base, environment)
-        points.reach("train: before start")
-        talk.say(f"train: {folder.name}" + (" (resumed from its last checkpoint)" if resumed else ""))
-        with talk.meter("train", "steps") as meter:
-            watch = Watch(output, log, meter)
-            reached = False
-
-            def look() -> None:
-                nonlocal reached
-                watch()
-                if not reached and output.exists():
-                    reached = True
-                    points.reach("train: while training")
-
-            seconds = run(
-                [str(command), "train", str(working / "train.yaml")],
-                log=log,
-                environment=_environment(environment, working),
-                watch=look,
-                hint=_hint(loaded),
-            )
+        end_group(working / "group", str(working))
+        if not (working / TRAINED).exists():
+            _train(working, command, loaded, material, base, environment, talk)
         points.reach("train: after training")
-        check_finite(output)
-        _check_loaded(log, recipe.method.stage, material)
-        tensors = check_weights(output, adapter=recipe.method.finetuning == "lora")
+        tensors = _check(working, loaded, material)
         _clear(working)
         points.reach("train: before commit")
-        commit(step, _result(loaded, material, base, workspace, seconds, tensors, output))
+        commit(step, _result(loaded, material, base, workspace, working, tensors))
     points.reach("train: after commit")
     return _finished(folder)
 
 
-def _step(
+def _train(
+    working: Path,
+    command: Path,
     loaded: LoadedRecipe,
     material: Material,
     base: BaseModel | None,
     environment: Environment,
-    workspace: Workspace,
-    *,
-    again: bool,
-) -> Step:
-    recipe = loaded.recipe
-    inputs = {
-        "format": FORMAT,
-        "data": {"system": recipe.data.system, "cutoff_length": recipe.data.cutoff_length},
-        "model": recipe.model.model_dump(exclude={"base"}),
-        "method": recipe.method.model_dump(),
-        "train": recipe.train.model_dump(),
-        "compute": recipe.compute.model_dump(exclude={"workers"}),
-        "precision": chosen_precision(recipe, environment),
-        "device": [environment.device, environment.device_count],
-        "base": base.identity if base else None,
-        "dataset": file_digest(material.texts) if material.texts else material.dataset.digest,
-        "versions": dict(environment.versions),
-    }
-    key = digest_of(inputs)
-    name, number = f"{loaded.name}-{key[:8]}", 1
-    if not again:
-        # Another recipe may have asked for the very same training: its run is as good under its own name.
-        for folder in sorted(workspace.runs.glob(f"[!.]*-{key[:8]}")):
-            if Step(folder / TRAIN, inputs).result() is not None:
-                return Step(folder / TRAIN, inputs)
-    while again and (workspace.runs / _numbered(name, number) / TRAIN).exists():
-        number += 1
-    return Step(workspace.runs / _numbered(name, number) / TRAIN, inputs)
-
-
-def _numbered(name: str, number: int) -> str:
-    return name if number == 1 else f"{name}-{number}"
-
-
-def _write_inputs(
-    working: Path, loaded: LoadedRecipe, material: Material, base: BaseModel | None, environment: Environment
+    talk: Talk,
 ) -> None:
-    recipe = loaded.recipe
-    dataset_folder, dataset, validation = material.dataset.folder, material.dataset.train, None
-    location = working / "blank" if base is None else Path(base.location)
-    if material.texts is None:
-        validation = material.dataset.validation
-        # The run keeps what it was validated on: the dataset folder may be prepared anew, with another split.
-        information = json.loads((dataset_folder / "dataset_info.json").read_text(encoding="ascii"))
-        held_out = dataset_folder / information[validation]["file_name"]
-        write_atomic(working / HELD_OUT, held_out.read_bytes(), mode=0o600)
-    else:
-        assert recipe.model.scratch is not None
-        dataset_folder, dataset = working, PRETRAIN
-        run_inside(
-            environment.python,
-            "scratch",
-            {
-                "texts": str(material.texts),
-                "output": str(location),
-                "pretrain": str(working / "pretrain.jsonl"),
-                "shape": recipe.model.scratch.model_dump(),
-            },
-            log=working / "train.log",
+    """Run LLaMA-Factory to its end, from the last whole checkpoint where there is one."""
+    output, log, name = working / "model", working / "train.log", working.parent.name
+    for checkpoint in output.glob("checkpoint-*"):
+        if not _is_whole(checkpoint):
+            shutil.rmtree(checkpoint)
+    resumed = (working / READY).exists() and any(output.glob("checkpoint-*"))
+    if not resumed:
+        shutil.rmtree(working)
+        working.mkdir(mode=0o700)
+        write_inputs(working, loaded, material, base, environment)
+    points.reach("train: before start")
+    talk.say(f"train: {name}" + (" (resumed from its last checkpoint)" if resumed else ""))
+    with talk.meter("train", "steps") as meter:
+        watch = Watch(output, log, meter)
+        stopwatch = Stopwatch(working / "seconds")
+        begun = loaded_checked = False
+        begun_at = log.stat().st_size if log.exists() else 0
+
+        def look() -> None:
+            nonlocal begun, loaded_checked
+            watch()
+            stopwatch()
+            if not begun and output.exists():
+                begun = True
+                points.reach("train: while training")
+            if not loaded_checked:
+                loaded_checked = _check_loaded(log, material, begun_at=begun_at)
+
+        run(
+            [str(command), "train", str(working / "train.yaml")],
+            log=log,
+            environment=_environment(loaded.recipe, environment, working),
+            watch=look,
+            hint=_hint(loaded.recipe),
+            group=working / "group",
         )
-        columns = {"prompt": "text", "query": None, "response": None, "history": None, "system": None, "tools": None}
-        information = {PRETRAIN: {"file_name": "pretrain.jsonl", "formatting": "alpaca", "columns": columns}}
-        write_atomic(working / "dataset_info.json", json.dumps(information, indent=2).encode("ascii"))
-    arguments = training_arguments(
-        recipe,
-        base=location,
-        output=working / "model",
-        dataset_folder=dataset_folder,
-        dataset=dataset,
-        validation=validation,
-        environment=environment,
-    )
-    write_yaml(working / "train.yaml", arguments)
-    write_atomic(working / "recipe.yaml", commented_yaml(recipe).encode(), mode=0o600)
-    write_atomic(working / "ready", b"")
+    write_atomic(working / TRAINED, b"")
 
 
-def _environment(environment: Environment, working: Path) -> dict[str, str]:
+def _check(working: Path, loaded: LoadedRecipe, material: Material) -> int:
+    """Number of tensors of a result that is what was asked for; one that is not is never gone on from."""
+    try:
+        check_finite(working / "model")
+        _check_loaded(working / "train.log", material)
+        return check_weights(working / "model", adapter=loaded.recipe.method.finetuning == "lora")
+    except LfbError:
+        for marker in (TRAINED, READY):
+            (working / marker).unlink(missing_ok=True)
+        raise
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end: its state is written last, and a crash may cut it."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _environment(recipe: Recipe, environment: Environment, working: Path) -> dict[str, str]:
     cache = working / "cache"
     cache.mkdir(mode=0o700, exist_ok=True)
+    on_cpu = runs_on_cpu(recipe, environment)
     return {
-        **KEPT_OUT_OF_THE_ENVIRONMENT,
+        **SETTINGS,
+        # LLaMA-Factory starts torchrun for as many devices as it sees, whatever `use_cpu` says.
+        **({"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {}),
+        "NPROC_PER_NODE": "1" if on_cpu else str(max(1, environment.device_count)),
         "PATH": f"{environment.python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "HF_DATASETS_CACHE": str(cache),
-        "NPROC_PER_NODE": str(max(1, environment.device_count)),
-        "PYTHONUNBUFFERED": "1",
     }
 
 
-def _check_loaded(log: Path, stage: str, material: Material) -> None:
-    if stage == "pt":
-        check_loaded(log, packed=True, train=material.documents, validation=None)
-    else:
-        dataset = material.dataset
-        check_loaded(log, packed=False, train=dataset.train_examples, validation=dataset.validation_examples)
+def _check_loaded(log: Path, material: Material, *, begun_at: int | None = None) -> bool:
+    if material.texts is not None:
+        return check_loaded(log, packed=True, train=material.documents, validation=None, begun_at=begun_at)
+    dataset = material.dataset
+    return check_loaded(
+        log, packed=False, train=dataset.train_examples, validation=dataset.validation_examples, begun_at=begun_at
+    )
 
 
 def _clear(working: Path) -> None:
     """What a finished run needs no more: the cache and the texts hold conversations, checkpoints are large."""
     for folder in (working / "cache", working / "blank", *(working / "model").glob("checkpoint-*")):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (working / "pretrain.jsonl", working / "dataset_info.json", working / "ready"):
-        file.unlink(missing_ok=True)
+    for name in ("pretrain.jsonl", "train.json", "dataset_info.json", READY, "group"):
+        (working / name).unlink(missing_ok=True)
 
 
 def _result(
@@ -223,12 +182,11 @@ def _result(
     material: Material,
     base: BaseModel | None,
     workspace: Workspace,
-    seconds: float,
+    working: Path,
     tensors: int,
-    output: Path,
 ) -> Mapping[str, Any]:
     recipe, dataset = loaded.recipe, material.dataset
-    history = json.loads((output / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+    history = json.loads((working / "model" / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
     losses = {name: entry[name] for entry in history for name in ("loss", "eval_loss") if name in entry}
     return {
         "recipe": workspace.relative(loaded.path),
@@ -241,7 +199,7 @@ def _result(
         "dataset": workspace.relative(dataset.folder),
         "dataset_digest": dataset.digest,
         "public_sample": dataset.public_sample,
-        "seconds": round(seconds, 1),
+        "seconds": Stopwatch(working / "seconds").before,
         "tensors": tensors,
         "loss": losses.get("loss"),
         "validation_loss": losses.get("eval_loss"),
@@ -254,8 +212,8 @@ def _finished(folder: Path) -> Run:
     return found
 
 
-def _hint(loaded: LoadedRecipe) -> Any:
-    train = loaded.recipe.train
+def _hint(recipe: Recipe) -> Callable[[str], str | None]:
+    train = recipe.train
 
     def hint(exception: str) -> str | None:
         if re.search("OutOfMemory|out of memory", exception):

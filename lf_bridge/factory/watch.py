@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from pathlib import Path
 
 from lf_bridge.errors import Fault, LfbError
 from lf_bridge.talk import Meter
+from lf_bridge.workspace import write_atomic
 
 _LOADED = re.compile(r"\*{3,} Running (training|Evaluation) \*{3,}.*?Num examples = ([\d,]+)", re.DOTALL)
 _ROWS = re.compile(r"Generating train split: (\d+) examples")
@@ -69,18 +71,23 @@ def check_finite(output: Path) -> None:
                 raise _not_finite(said, str(value), f" at step {entry.get('step')}")
 
 
-def check_loaded(log: Path, *, packed: bool, train: int, validation: int | None) -> None:
-    """Compare what LLaMA-Factory says it loaded with what the dataset holds.
+def check_loaded(log: Path, *, packed: bool, train: int, validation: int | None, begun_at: int | None = None) -> bool:
+    """Compare what LLaMA-Factory says it loaded with what the dataset holds; returns whether it has said it yet.
 
-    Packed stages are counted before packing. Raises ``LfbError`` naming both numbers: LLaMA-Factory drops rows that it
-    dislikes with a warning and exit code 0.
+    Packed stages are counted before packing. ``begun_at`` asks while it runs, where this attempt begins in the log:
+    only about the training examples, and nothing said yet is no fault. Raises ``LfbError`` naming both numbers:
+    LLaMA-Factory drops rows that it dislikes with a warning and exit code 0.
     """
-    text = log.read_bytes().decode("utf-8", "replace")
+    text = log.read_bytes().decode("latin-1") if log.exists() else ""  # one character a byte, so that offsets hold
     found = {kind: int(count.replace(",", "")) for kind, count in _LOADED.findall(text)}
+    if begun_at is not None and not _LOADED.search(text, begun_at):
+        return False
     if packed:
         rows = [int(count) for count in _ROWS.findall(text) if int(count)]
         found["training"] = rows[-1] if rows else -1
-    expected = {"training": train} | ({"Evaluation": validation} if validation is not None else {})
+    expected = {"training": train}
+    if validation is not None and begun_at is None:
+        expected["Evaluation"] = validation
     faults = [
         Fault(
             "train" if kind == "training" else "validation",
@@ -96,6 +103,22 @@ def check_loaded(log: Path, *, packed: bool, train: int, validation: int | None)
             faults=faults,
             hint="run `lfb prepare` again; if it happens again, the dataset was changed by hand",
         )
+    return True
+
+
+class Stopwatch:
+    """Seconds of work, kept in a file so that a crash does not lose those of earlier attempts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.before = float(path.read_text() or 0) if path.exists() else 0.0
+        self._started = self._written = time.monotonic()
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._written >= 1 or self._written == self._started:
+            self._written = now
+            write_atomic(self._path, f"{self.before + now - self._started:.1f}".encode())
 
 
 def _not_finite(what: str, value: str, where: str) -> LfbError:

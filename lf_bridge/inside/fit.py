@@ -1,11 +1,11 @@
 """Count tokens of conversations as LLaMA-Factory will train them, and defuse special tokens that people typed.
 
-Runs in the training environment: ``python fit.py request.json response.json``. Request: {template, tokenizer, system,
-cutoff_length, conversations, answers}; ``conversations`` is a JSON Lines file with a list of texts a line (customer
-and agent in turns). For each line one goes into ``answers``: {prompts, answers: tokens of each pair in order; tokens:
-in total; defused: {turn: new text}}, and for those over the cutoff {opening: tokens of each prompt where it begins an
-example; closing: tokens at an example's end}. Response: {special_tokens}, or {near_templates} for a
-template that is not there, or {tokenizer_problem}.
+Runs in the training environment: ``python fit.py request.json response.json``. Request: {template, tokenizer,
+trust_remote_code, system, cutoff_length, conversations, answers}; ``conversations`` is a JSON Lines file with a list of
+texts a line (customer and agent in turns). For each line one goes into ``answers``: {prompts, answers: tokens of each
+pair in order; tokens: in total; defused: {turn: new text}}, and for those over the cutoff {opening: tokens of each
+prompt where it begins an example; closing: tokens at an example's end}. Response: {special_tokens}, or {near_templates}
+for a template that is not there, or {tokenizer_problem}.
 """
 
 import difflib
@@ -31,7 +31,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if name not in TEMPLATES:
         return {"near_templates": difflib.get_close_matches(name, list(TEMPLATES), 3)}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(request["tokenizer"], use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            request["tokenizer"], use_fast=True, trust_remote_code=request["trust_remote_code"]
+        )
     except Exception as error:
         return {"tokenizer_problem": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}"}
     template = get_template_and_fix_tokenizer(tokenizer, DataArguments(template=name))

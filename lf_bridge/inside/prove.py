@@ -1,8 +1,8 @@
 """Is the merged model the tuned one, and does its folder say so? One start for every question.
 
 Request: {base: folder, adapter: folder or null, tuned: folder or null, merged: folder, template, validation: ShareGPT
-file, cases, questions, answer_tokens, trust_remote_code, output: JSON Lines file to write}. ``tuned`` is the whole
-model that training wrote, where there is no adapter. Response: the measures below. ``output`` gets a case a line:
+file, cases, questions, answer_tokens, trust_remote_code, device, output: JSON Lines file to write}. ``tuned`` is the
+whole model that training wrote, where there is no adapter. Response: the measures below. ``output`` gets a case a line:
 {conversation, turn, prompt: [ids], answer: [ids], base_loss, tuned_loss} with losses in nats, summed over the answer,
 and for the first turn of the first ``questions`` conversations {question, reference, base_answer, tuned_answer}.
 """
@@ -25,7 +25,6 @@ class InsideError(Exception):
 
 def main(asked: str, answered: str) -> None:
     import llamafactory.train.tuner  # noqa: F401 - imported first: mends trl and transformers for peft
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     request = json.loads(Path(asked).read_text())
@@ -37,7 +36,7 @@ def main(asked: str, answered: str) -> None:
     turns = [encode(template, tokenizer, conversation) for conversation in conversations]
     end = turn_end(template, tokenizer)
     mended = mend_chat_template(template, tokenizer, conversations, merged) + mend_end(merged, end)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if request["device"] != "cpu" and fits_on_gpu(merged) else "cpu"
 
     def load(folder: str | Path) -> Any:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", trust_remote_code=trust)
@@ -96,6 +95,16 @@ def main(asked: str, answered: str) -> None:
     Path(answered).write_text(json.dumps(response))
 
 
+def fits_on_gpu(folder: Path) -> bool:
+    """Whether the weights and room to compute with fit into what is free."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return False
+    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return bool(torch.cuda.mem_get_info()[0] > 1.3 * weights)
+
+
 def load_template(name: str, tokenizer: Any) -> Any:
     from llamafactory.data.template import get_template_and_fix_tokenizer
     from llamafactory.hparams import DataArguments
@@ -135,18 +144,19 @@ def mend_chat_template(template: Any, tokenizer: Any, conversations: list[Conver
     pairs = template.encode_multiturn(tokenizer, messages, system)
     trained = [token for source, target in pairs for token in source + target][: -len(pairs[-1][1]) or None]
 
-    def rendered() -> list[int] | None:
+    def renders() -> bool:
         given = [{"role": "system", "content": system}, *messages[:-1]]
         try:
-            ids = tokenizer.apply_chat_template(given, add_generation_prompt=True, tokenize=True, return_dict=False)
+            text = tokenizer.apply_chat_template(given, add_generation_prompt=True, tokenize=False)
         except Exception:
-            return None
-        return list(ids)
+            return False
+        # LLaMA-Factory encodes turn by turn: where the pieces meet, the same text may be cut into other tokens.
+        return bool(tokenizer.encode(text, add_special_tokens=False) == trained or text == tokenizer.decode(trained))
 
-    if rendered() == trained:
+    if renders():
         return []
     tokenizer.chat_template = template._get_jinja_template(tokenizer)
-    if rendered() != trained:
+    if not renders():
         raise InsideError("neither the exported folder's chat template nor LLaMA-Factory's renders what was trained")
     write_chat_template(folder, tokenizer.chat_template)
     return ["chat_template.jinja rendered another prompt than the one trained; it is LLaMA-Factory's own now"]

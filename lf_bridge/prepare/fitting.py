@@ -34,6 +34,7 @@ class Target:
     template: str
     tokenizer: str
     environment: Environment
+    trust_remote_code: bool
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def _ask(turns: pq.ParquetFile, system: str, cutoff: int, target: Target, work: 
     request = {
         "template": target.template,
         "tokenizer": target.tokenizer,
+        "trust_remote_code": target.trust_remote_code,
         "system": system,
         "cutoff_length": cutoff,
         "conversations": str(asked),

@@ -103,6 +103,8 @@ def fit_dataset(
     tokenizer_location: str | None,
     environment: Environment | None,
     talk: Talk,
+    *,
+    trust_remote_code: bool = False,
 ) -> tuple[handover.Dataset, Report]:
     """Step two: fit to the template and tokenizer, write the LLaMA-Factory dataset and commit it.
 
@@ -123,7 +125,9 @@ def fit_dataset(
     started = time.monotonic()
     with work_in(folder) as work:
         points.reach("prepare: before fitting")
-        target = Target(template, tokenizer_location, environment) if tokenizer_location and environment else None
+        target = None
+        if tokenizer_location and environment:
+            target = Target(template, tokenizer_location, environment, trust_remote_code)
         written = write_examples(conversations, data.system, data.cutoff_length, target, work)
         points.reach("prepare: after fitting")
         files = {split: keep(work / f"{split}.json", folder) for split in ("train", "validation")}

@@ -48,7 +48,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
             raise MisuseError(
                 f"`--set {override}` is not `section.field=value`", hint="for example `--set train.learning_rate=5e-5`"
             )
-        values = _merge(values, _nested(parts, read_value(text)))
+        values = _merge(values, _nested(parts, text if _is_text(parts) else read_value(text)))
         places[parts] = "--set"
     try:
         recipe = Recipe.model_validate(values)
@@ -100,6 +100,13 @@ def _nested(parts: FieldPath, value: Any) -> dict[str, Any]:
     for part in reversed(parts):
         value = {part: value}
     return dict(value)
+
+
+def _is_text(path: FieldPath) -> bool:
+    """Whether a field takes text: then it is taken as typed, since YAML would cut it at ` #`."""
+    section = section_of(Recipe, path[0])
+    field = section.model_fields.get(path[1]) if section and len(path) == 2 else None
+    return field is not None and field.annotation in (str, str | None)
 
 
 def _fault(detail: ErrorDetails, values: Mapping[str, Any], places: Mapping[FieldPath, str]) -> Fault:

@@ -184,6 +184,8 @@ class Recipe(Section):
     def _fits_together(self) -> Self:
         if self.model.scratch is not None and (self.method.stage, self.method.finetuning) != ("pt", "full"):
             raise ValueError("`model.scratch` needs `method.stage: pt` and `method.finetuning: full`")
+        if self.model.scratch is None and self.method.stage == "pt":
+            raise ValueError("`method.stage: pt` needs `model.scratch`: going on from a base model is not built yet")
         if self.compute.base_quantization is not None and self.method.finetuning != "lora":
             raise ValueError("`compute.base_quantization` needs `method.finetuning: lora`")
         return self
