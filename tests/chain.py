@@ -44,7 +44,8 @@ def chain_key() -> str:
     """A digest of everything that the tour depends on."""
     digest = hashlib.sha256(str(Path(sys.executable)).encode())
     paths = [path for pattern in SOURCES for path in sorted(SHELF.glob(pattern))]
-    for path in (*paths, SHELF / "README.md", SHELF / "Modelfile.template", Path(__file__)):
+    digest.update(repr([block for block in blocks(SHELF / "README.md") if block.kind == "tour"]).encode())
+    for path in (*paths, SHELF / "Modelfile.template", Path(__file__)):
         digest.update(path.relative_to(SHELF).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -10,6 +10,8 @@ import pytest
 from standins import Place, make_place
 from test_faults import check_invariants
 
+pytestmark = pytest.mark.chain  # with the real quantizer
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:

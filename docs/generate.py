@@ -1,0 +1,56 @@
+"""Rewrite what the documentation takes from the program: `python docs/generate.py`, or `--check` to fail on drift."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from lf_bridge.cli.main import lfb
+from lf_bridge.recipe.describe import markdown_table
+
+ROOT = Path(__file__).parents[1]
+FILES = ("README.md", "README_zh.md", "docs/commands.md")
+_PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def command_table() -> str:
+    """Every command with the first sentence of its help."""
+    rows = [f"| `lfb {name}` | {command.get_short_help_str(200)} |" for name, command in lfb.commands.items()]
+    return "\n".join(["| command | what it does |", "|---|---|", *rows])
+
+
+def command_help() -> str:
+    """The whole help of every command, subcommands included."""
+    parts = []
+    for name, command in lfb.commands.items():
+        below = command.commands if isinstance(command, click.Group) else {}
+        for path, each in [(name, command), *((f"{name} {inner}", below[inner]) for inner in below)]:
+            context = click.Context(each, info_name=f"lfb {path}", max_content_width=110)
+            parts.append(f"## `lfb {path}`\n\n```text\n{each.get_help(context)}\n```")
+    return "\n\n".join(parts)
+
+
+PARTS = {"commands": command_table, "help": command_help, "recipe": markdown_table}
+
+
+def main() -> int:
+    """Rewrite the files, or with ``--check`` name those that are not current."""
+    stale = []
+    for path in (ROOT / name for name in FILES):
+        text = path.read_text(encoding="utf-8")
+        new = _PART.sub(lambda part: f"{part[1]}{PARTS[part[2]]()}\n{part[3]}", text)
+        if new != text:
+            stale.append(path.relative_to(ROOT).as_posix())
+            if "--check" not in sys.argv:
+                path.write_text(new, encoding="utf-8")
+    if stale and "--check" in sys.argv:
+        sys.stderr.write(f"error: not current: {', '.join(stale)}\n\nhint: python docs/generate.py\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The documentation is the program's own word: commands, options, messages and tables."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+
+import click
+import pytest
+from readme import blocks
+from standins import SHELF
+
+from lf_bridge.cli.main import lfb
+
+READMES = ("README.md", "README_zh.md")
+
+
+def test_both_readmes_have_the_same_commands_in_the_same_order() -> None:
+    english, chinese = ([(block.kind, block.commands) for block in blocks(SHELF / name)] for name in READMES)
+    assert english == chinese
+    assert {kind for kind, _ in english} == {"clone", "tour", "server"}
+
+
+def test_every_console_block_says_where_it_runs() -> None:
+    for name in READMES:
+        text = (SHELF / name).read_text(encoding="utf-8")
+        assert text.count("```console") == len(blocks(SHELF / name))
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_command_is_one_that_the_program_takes(name: str) -> None:
+    text = (SHELF / name).read_text(encoding="utf-8")
+    written = re.findall(r"^\$? ?(lfb [a-z][^&\n]*)", text, re.MULTILINE) + re.findall(r"`(lfb [a-z][^`]*)`", text)
+    assert len(written) > 10
+    for line in written:
+        _, command, *arguments = shlex.split(line)
+        assert command in lfb.commands, line
+        if arguments and not isinstance(lfb.commands[command], click.Group) and "FILE" not in arguments:
+            lfb.commands[command].make_context(command, arguments, resilient_parsing=False)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_message_of_the_troubleshooting_table_is_one_that_the_program_says(name: str) -> None:
+    text = (SHELF / name).read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| `([^`|]+)` \| [^|]+ \|$", text.partition("## Limits")[0].partition("## 限制")[0], re.MULTILINE
+    )
+    messages = [row for row in rows if not row.startswith("lfb ")]
+    assert len(messages) >= 10
+    source = "".join(path.read_text(encoding="utf-8") for path in (SHELF / "lf_bridge").rglob("*.py"))
+    joined = re.sub(r'"\s*f?"', "", source) + "No space left on device"
+    known = re.sub(r"\{[^{}]*\}", "", joined)
+    assert [message for message in messages if message not in joined and message not in known] == []
+
+
+def test_what_the_program_writes_into_the_documentation_is_current() -> None:
+    done = subprocess.run(
+        [sys.executable, SHELF / "docs" / "generate.py", "--check"], capture_output=True, text=True, cwd=SHELF
+    )
+    assert done.returncode == 0, done.stderr
