@@ -14,6 +14,7 @@ from chain import Chain, chain, place, surroundings
 from readme import blocks
 from servers import Server
 from standins import SHELF, Place
+from test_faults import crash_everywhere
 
 from lf_bridge.gguf.inspect import read_metadata
 from lf_bridge.handover import Message
@@ -182,6 +183,17 @@ def test_a_real_kill_leaves_no_child_and_the_command_goes_on(
         assert time.monotonic() < until, running
         time.sleep(0.2)
     place.lfb(*command)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("mode", ["kill", "interrupt"])
+def test_the_real_programs_survive_a_crash_at_every_point(place: Place, mode: str) -> None:
+    place.recipe(
+        "extends: demo.yaml\ndata: {dataset: data/other}\ntrain: {max_steps: 6, save_steps: 3}\n"
+        "publish: {name: crash-bot, to: local}\n",
+        "short",
+    )
+    crash_everywhere(place, mode, ("run", "recipes/short.yaml", "--json"))
 
 
 def processes_in(root: Path) -> list[str]:

@@ -14,10 +14,10 @@ from lf_bridge.points import POINTS
 RUN = ("run", "recipes/mini.yaml", "--json", "--show-text")
 
 
-def crash(place: Place, point: str, mode: str) -> int:
+def crash(place: Place, point: str, mode: str, command: tuple[str, ...] = RUN) -> int:
     """Run the chain up to a point; returns the exit code."""
     driver = str(Path(__file__).parent / "fault_driver.py")
-    return place.command(driver, point, mode, *RUN, LFB_STANDIN_SECONDS="0.5").code
+    return place.command(driver, point, mode, *command, LFB_STANDIN_SECONDS="0.5").code
 
 
 def check_invariants(place: Place) -> None:
@@ -27,20 +27,20 @@ def check_invariants(place: Place) -> None:
         information = json.loads((dataset / "dataset_info.json").read_text())
         for name in ("support_train", "support_validation"):
             assert json.loads((dataset / information[name]["file_name"]).read_text())
-    for run in (place.root / "runs").glob("mini-*"):
+    for run in (place.root / "runs").glob("[!.]*-*"):
         for step in run.glob("[!.]*"):
             assert step.suffix == ".unfinished" or (step / "step.json").exists()
-    for release in (place.root / "releases").glob("mini-bot/*.json"):
+    for release in (place.root / "releases").glob("[!.]*/*.json"):
         assert json.loads(release.read_text())["gguf_digest"]
 
 
-def crash_everywhere(place: Place, mode: str) -> None:
+def crash_everywhere(place: Place, mode: str, command: tuple[str, ...] = RUN) -> None:
     """One workspace, crashed at each point in turn: each rerun passes the last point and dies at the next."""
     expected = -9 if mode == "kill" else 130
     for point in POINTS:
-        assert crash(place, point, mode) == expected, f"`{point}` was never reached"
+        assert crash(place, point, mode, command) == expected, f"`{point}` was never reached"
         check_invariants(place)
-    report = json.loads(place.lfb(*RUN).out)
+    report = json.loads(place.lfb(*command).out)
     assert report["release"]["answer"]
     assert list((place.root / "runs").rglob("*.unfinished")) == []
 

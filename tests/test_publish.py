@@ -282,7 +282,7 @@ def test_a_server_that_dies_in_the_middle_is_one_error_and_the_next_run_finishes
                 mortal_server.kill()
 
         with monkeypatch.context() as patch:
-            patch.setattr(publishing, "reach", die)
+            patch.setattr(publishing.points, "reach", die)
             with pytest.raises(LfbError) as caught:
                 put(mortal_server, what, releases)
         assert f"no Ollama server answers at http://{mortal_server.address}" in str(caught.value)

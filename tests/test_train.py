@@ -165,3 +165,9 @@ def test_export_without_a_run_says_what_to_do(tmp_path: Path) -> None:
     failed = make_place(tmp_path).lfb("export", code=1)
     assert "there is no finished run yet" in failed.err
     assert "lfb train" in failed.err
+
+
+def test_an_adapter_as_a_base_is_merged_first(place: Place) -> None:
+    place.recipe("extends: mini.yaml\nmodel: {base: mini.yaml}\n", "upper")
+    run = json.loads(place.lfb("train", "recipes/upper.yaml", "--json").out)["run"]
+    assert "/export-" in (place.root / "runs" / run / "train" / "train.yaml").read_text()

@@ -16,11 +16,11 @@ from lf_bridge.cli.console import host_option, make_job
 @host_option
 def chat(name: str | None, to: Literal["ollama", "local"] | None, host: str | None) -> None:
     """Talk to a published model (the latest where none is named); each line of input is a question."""
-    from lf_bridge import pipeline
+    from lf_bridge import delivery
     from lf_bridge.handover import Message
 
     job = make_job(host=host)
-    tag, runtime = pipeline.open_chat(job, name, to)
+    tag, runtime = delivery.open_chat(job, name, to)
     terminal = sys.stdin.isatty()
     if terminal:
         click.echo(f"{tag} - an empty line or Ctrl-D ends the conversation", err=True)

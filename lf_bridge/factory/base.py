@@ -13,9 +13,9 @@ from lf_bridge.talk import Talk
 from lf_bridge.workspace import Workspace, digest_of, file_digest
 
 
-def base_of_run(run: Run) -> BaseModel:
-    """Another recipe's result as a base."""
-    return BaseModel(str(run.result), f"run:{run.key}")
+def base_of_run(run: Run, folder: Path) -> BaseModel:
+    """Another recipe's result as a base: ``folder`` is its whole model, merged where it trained an adapter."""
+    return BaseModel(str(folder), f"run:{run.key}")
 
 
 def find_base(model: Model, workspace: Workspace) -> BaseModel | None:
