@@ -164,9 +164,13 @@ def _template_of(merged: MergedModel) -> ChatTemplate:
 def _register(
     job: Job, file: GgufFile, recipe: Recipe, template: ChatTemplate, system: str, question: str, run: str, *, yes: bool
 ) -> Release:
+    from lf_bridge.gguf.inspect import read_metadata
     from lf_bridge.publish.publish import Publication, pick_runtime, publish, write_gguf_folder
 
     settings, releases = recipe.publish, job.workspace.releases
+    longest = read_metadata(file.path).context_length
+    if settings.num_ctx > longest:
+        job.talk.warn(f"`publish.num_ctx` is {settings.num_ctx}, but the model was made for {longest} tokens")
     publication = Publication(
         gguf=file,
         name=settings.name,

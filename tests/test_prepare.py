@@ -156,7 +156,6 @@ def test_the_ledger_has_one_state_for_every_message_and_no_text(tmp_path: Path) 
     assert report.to_json()["conversations"] == {"train": 1, "validation": 1, "dropped": {"one_sided": 1}}
     assert report.warnings == (
         "tickets.csv: 1 messages are from neither customer nor agent",
-        "tickets.csv: 6 times cannot be read; those conversations stay in file order",
         "not fitted to a tokenizer yet: `lfb train` will do it",
     )
 
@@ -395,7 +394,7 @@ NO_ROLES = """\
 hint: customers are called buyer, caller, client, consumer, contact, customer, end_user, enduser, ...; \
 agents admin, advisor, agent, assistant, bot, gpt, ..."""
 COLUMNS = """\
-  columns it has      `thread_id`, `role`, 1 that look like text, not like names
+  columns it has      `thread_id`, `role`, 1 with names that are not shown: they could be somebody's words
   text can be called  text, body, message, content, message_text, body_text, plain_body, utterance, msg, 内容
 
 hint: rename the columns in the export: it needs text, conversation and role, or question and answer"""
@@ -457,3 +456,43 @@ def test_one_customer_alone_cannot_be_split(tmp_path: Path) -> None:
     raw = export(tmp_path / "raw", "log.csv", "thread_id,customer_id,role,text\n" + rows)
     with pytest.raises(LfbError, match="^error: all 3 conversations are of one customer, so none can be held out\n"):
         prepare(raw, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [
+        ("5/1/2024 1:05 PM", "5/1/2024 2:10 PM"),
+        ("31/12/2024 23:59", "1/1/2025 00:05"),
+        ("2024-01-01T10:00:00Z", "2024-01-01T10:00:05+00:00"),
+        ("1714560000", "1714560100"),
+        ("Tue Oct 31 22:10:47 +0000 2017", "Tue Oct 31 22:11:47 +0000 2017"),
+    ],
+)
+def test_the_agent_listed_first_is_still_the_one_who_answered(tmp_path: Path, early: str, late: str) -> None:
+    rows = [f'{number},agent,"{late}",done {number}\n{number},customer,"{early}",help {number}' for number in range(6)]
+    (tmp_path / "log.csv").write_text("ticket_id,role,created_at,text\n" + "\n".join(rows) + "\n")
+    _, report = prepare(tmp_path / "log.csv", tmp_path / "out")
+    assert report.messages.kept == 12
+    assert not [warning for warning in report.warnings if "times" in warning]
+
+
+def test_times_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    rows = [f"{number},customer,long ago,help\n{number},agent,2024-01-01,done {number}" for number in range(6)]
+    (tmp_path / "log.csv").write_text("ticket_id,role,created_at,text\n" + "\n".join(rows) + "\n")
+    _, report = prepare(tmp_path / "log.csv", tmp_path / "out")
+    assert "log.csv: 6 times cannot be read; those conversations stay in file order" in report.warnings
+
+
+def test_nobody_in_particular_is_not_one_customer(tmp_path: Path) -> None:
+    rows = [f"how {number}?,so {number},{'' if number % 2 else ' '}" for number in range(40)]
+    (tmp_path / "log.csv").write_text("question,answer,customer_id\n" + "\n".join(rows) + "\n")
+    _, report = prepare(tmp_path / "log.csv", tmp_path / "out")
+    assert report.conversations.validation < 20
+
+
+def test_a_file_without_a_header_is_refused_without_its_words(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("1,customer,John_Smith,Refund please\n")
+    with pytest.raises(LfbError) as caught:
+        prepare(tmp_path / "log.csv", tmp_path / "out")
+    assert "Smith" not in str(caught.value)
+    assert "Refund" not in str(caught.value)

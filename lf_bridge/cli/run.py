@@ -66,7 +66,10 @@ def _print(report: ChainReport, show_text: bool) -> None:
     ):
         click.echo(f"  {name:<8} {value:.4f}")
     for name, change in (("tuned - base", loss.tuning), (f"{report.quantization} - F16", loss.quantization)):
-        click.echo(f"  {name:<14} {change.mean:+.4f}, 95% interval {change.low:+.4f} to {change.high:+.4f}")
+        interval = "no interval: one conversation only"
+        if change.low is not None:
+            interval = f"95% interval {change.low:+.4f} to {change.high:+.4f}"
+        click.echo(f"  {name:<14} {change.mean:+.4f}, {interval}")
     if show_text:
         for asked in report.questions:
             click.echo(f"\nquestion   {asked.question}")

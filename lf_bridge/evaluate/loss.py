@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lf_bridge import points
-from lf_bridge.errors import LfbError
+from lf_bridge.errors import Fault, LfbError
 from lf_bridge.handover import GgufFile, MergedModel
 from lf_bridge.runtime.scoring import score
 from lf_bridge.talk import Talk
@@ -20,11 +21,12 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Change:
-    """A paired difference of answer losses in nats per token, with its 95% bootstrap interval."""
+    """A paired difference of answer losses in nats per token, with its 95% bootstrap interval: None where there is one
+    conversation only, of which nothing can be said."""
 
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def measure(merged: MergedModel, f16: GgufFile, quantized: GgufFile, talk: Talk)
             at_f16 = [loss for loss, _ in score(f16.path, asked, talk)]
             same = quantized.digest == f16.digest
             at_few_bits = at_f16 if same else [loss for loss, _ in score(quantized.path, asked, talk)]
+            _check_finite({"F16": at_f16, quantized.quantization: at_few_bits})
             points.reach("evaluate: after scoring")
             report = _report(cases, at_f16, at_few_bits, round(time.monotonic() - started, 1))
             commit(step, asdict(report))
@@ -113,10 +116,27 @@ def paired_change(
     groups = numpy.unique(numpy.asarray(clusters), return_inverse=True)[1]
     gaps = numpy.bincount(groups, weights=numpy.asarray(after) - numpy.asarray(before))
     sizes = numpy.bincount(groups, weights=numpy.asarray(tokens, dtype=float))
+    mean = float(gaps.sum() / sizes.sum())
+    if len(gaps) < 2:
+        return Change(mean, None, None)
     drawn = numpy.random.default_rng(0).integers(0, len(gaps), (RESAMPLES, len(gaps)))
     means = gaps[drawn].sum(1) / sizes[drawn].sum(1)
     low, high = numpy.percentile(means, [2.5, 97.5])
-    return Change(float(gaps.sum() / sizes.sum()), float(low), float(high))
+    return Change(mean, float(low), float(high))
+
+
+def _check_finite(losses: Mapping[str, Sequence[float]]) -> None:
+    faults = [
+        Fault(name, f"{count} of {len(each)} answers have a loss that is not a number")
+        for name, each in losses.items()
+        if (count := sum(not math.isfinite(loss) for loss in each))
+    ]
+    if faults:
+        raise LfbError(
+            "a GGUF file does not compute as the model does",
+            faults=faults,
+            hint="publish another `publish.quantize`; `lfb doctor` checks the wheels",
+        )
 
 
 def _report(cases: list[_Case], f16: list[float], quantized: list[float], seconds: float) -> LossReport:

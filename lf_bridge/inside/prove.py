@@ -59,11 +59,14 @@ def main(asked: str, answered: str) -> None:
     model = load(merged)
     logits, losses = measure(model, turns)
     answers = [generate(model, tokenizer, ids, stops, most) for ids, most in ask]
+    context = getattr(model.config, "max_position_embeddings", None) or sys.maxsize
     with open(request["output"], "w", encoding="ascii") as file:
         for number, case in enumerate(turns):
             prompt: list[int] = []
             for turn, (source, target) in enumerate(case):
                 prompt = prompt + source
+                if len(prompt) + len(target) > context:
+                    break  # no runtime can score what is longer than the model was made for
                 line = {
                     "conversation": number,
                     "turn": turn,

@@ -25,7 +25,7 @@ from lf_bridge.prepare.assemble import PLAIN, conversation_starts, write_json
 from lf_bridge.prepare.folder import keep, private_file
 from lf_bridge.prepare.formats.columns import AGENT, CUSTOMER
 from lf_bridge.prepare.formats.sniff import Format, sniff
-from lf_bridge.prepare.formats.table import MISSING, ROLES
+from lf_bridge.prepare.formats.table import ROLES, UNREAD
 from lf_bridge.prepare.records import ConversationCounts, Conversations, FileRead, MessageCounts, Report
 from lf_bridge.prepare.sources import Source, for_each
 from lf_bridge.prepare.threads import conversation_hash, customer_hash, thread
@@ -60,6 +60,11 @@ def build_conversations(
     limit = _validation_below(shares, validation_fraction, counts, files)
     _write_pretrain(work, limit)
     held_out = int((shares < limit).sum())
+    if len(shares) >= 20 and not 0.3 < held_out / (validation_fraction * len(shares)) < 3:
+        found.append(
+            f"{held_out} of {len(shares)} conversations are held out, not {validation_fraction:.0%}: "
+            "a few customers have most of them; another `data.split_seed` splits them otherwise"
+        )
     turns, ledger, pretrain = (
         keep(work / name, folder) for name in ("conversations.parquet", "ledger.parquet", "pretrain.jsonl")
     )
@@ -113,18 +118,17 @@ def _spread(
         write = _open_parts(parts, work, stack)
         done = 0
         for number, (source, form) in enumerate(zip(sources, formats, strict=True)):
-            read = unknown = untimed = timed = 0
+            read = unknown = unread = 0
             for batch in form.read():
                 write(_hashed(batch, number, key))
                 read += batch.num_rows
                 unknown += pc.sum(pc.equal(batch["role"], ROLES.index("unknown"))).as_py() or 0
-                missing = pc.sum(pc.equal(batch["time"], MISSING)).as_py() or 0
-                untimed, timed = untimed + missing, timed + batch.num_rows - missing
+                unread += pc.sum(pc.equal(batch["time"], UNREAD)).as_py() or 0
             if unknown:
                 warnings.append(f"{source.label}: {unknown} messages are from neither customer nor agent")
-            if untimed and timed:
+            if unread:
                 warnings.append(
-                    f"{source.label}: {untimed} times cannot be read; those conversations stay in file order"
+                    f"{source.label}: {unread} times cannot be read; those conversations stay in file order"
                 )
             files.append(FileRead(source.label, form.name, read))
             done += source.bytes

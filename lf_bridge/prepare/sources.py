@@ -98,7 +98,16 @@ def _check(path: Path, label: str) -> Source:
             digest.update(chunk)
             done += len(chunk)
             chunk = following
-    return Source(path, label, digest.hexdigest(), done, (path.parent / PUBLIC_MARKER).is_file())
+    return Source(path, label, digest.hexdigest(), done, _is_public(path, digest.hexdigest()))
+
+
+def _is_public(path: Path, digest: str) -> bool:
+    """Whether the marker beside a file names these very bytes: another file put beside the sample is private."""
+    try:
+        marker = (path.parent / PUBLIC_MARKER).read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return digest in marker.split()
 
 
 def _convert(encoding: str) -> str:

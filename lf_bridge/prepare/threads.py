@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lf_bridge.prepare.formats.table import MISSING, ROLES
+from lf_bridge.prepare.formats.table import ROLES, UNREAD
 
 # Why a message is dropped; the ledger holds these words.
 REASONS = (
@@ -131,7 +131,9 @@ def thread(messages: pa.Table, key: bytes, seed: int) -> Threaded:
 
 def _clean(text: pa.Array) -> tuple[pa.Array, Numbers]:
     """Trimmed text with literal tokens defused, and which messages that changed."""
-    trimmed = pc.utf8_trim_whitespace(text)
+    # What shows nothing (zero-width characters, byte order marks) is no text, wherever it stands alone.
+    seen = pc.match_substring_regex(text, r"[^\s\p{Z}\p{C}]")
+    trimmed = pc.if_else(seen, pc.utf8_trim_whitespace(text), pa.scalar("", text.type))
     changed = pc.match_substring_regex(trimmed, LITERAL_TOKENS)
     if pc.any(changed).as_py():
         trimmed = pc.replace_substring_regex(trimmed, LITERAL_TOKENS, r"< \1>")
@@ -152,7 +154,7 @@ def _first_reasons(messages: pa.Table, text: pa.Array) -> Numbers:
 def _order(codes: Numbers, times: Numbers, conversations: int) -> Numbers:
     """By conversation, then time; a conversation in which a time is missing stays in file order, and so do ties."""
     untimed = np.zeros(conversations, bool)
-    untimed[codes[times == MISSING]] = True
+    untimed[codes[times <= UNREAD]] = True
     return np.lexsort((np.where(untimed[codes], 0, times), codes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,6 +154,8 @@ def _add_parameter(
         faults.append(Fault(where, f"unknown parameter `{name}`{_near(name, PARAMETERS)}"))
     elif name == "stop":
         stops = blanks["STOP"] if blanks and value == "<<STOP>>" else [_fill(value, blanks)]
+        if not all(stops):
+            faults.append(Fault(where, "`stop` needs a text"))
         parameters["stop"] = [*parameters.get("stop", []), *stops]
     elif name in parameters:
         faults.append(Fault(where, f"parameter `{name}` stands twice"))
@@ -160,7 +163,9 @@ def _add_parameter(
         text = _fill(value, blanks)
         try:
             parameters[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-        except (ValueError, KeyError):
+            if not math.isfinite(parameters[name]):
+                raise ValueError
+        except (ValueError, KeyError, OverflowError):
             faults.append(Fault(where, f"`{name}` needs {_NEEDS[kind]}"))
 
 
@@ -173,11 +178,11 @@ def _split(text: str, faults: list[Fault]) -> Iterator[tuple[int, str, str]]:
     for number, line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        name, _, value = line.strip().replace("\t", " ", 1).partition(" ")
-        name, value, head = name.upper(), value.strip(), ""
+        name, value = _word(line)
+        name, head = name.upper(), ""
         if name in ("PARAMETER", "MESSAGE"):
-            head, _, value = value.partition(" ")
-            head, value = f"{head} ", value.strip()
+            head, value = _word(value)
+            head += " "
         quote = next((mark for mark in ('"""', '"') if value.startswith(mark)), "")
         while quote and (len(value.rstrip()) < 2 * len(quote) or not value.rstrip().endswith(quote)):
             _, following = next(lines, (0, None))
@@ -186,6 +191,12 @@ def _split(text: str, faults: list[Fault]) -> Iterator[tuple[int, str, str]]:
                 return
             value += "\n" + following
         yield number, name, head + value.rstrip()
+
+
+def _word(text: str) -> tuple[str, str]:
+    """The first word and the rest, whatever white space is between them."""
+    first, *rest = text.split(None, 1) or [""]
+    return first, rest[0].strip() if rest else ""
 
 
 def _fill(value: str, blanks: Mapping[str, Any]) -> str:

@@ -99,8 +99,9 @@ def publish(
     with lock(releases / name / ".lock", f"another lfb publishes {name}"):
         able = runtime.capabilities()
         digests = _digests(runtime)
-        _check_latest(digests, name, able, yes, [one.manifest_digest for one in read_releases(releases, name)], talk)
-        fresh = tag.lower() not in digests or bool(_differences(runtime, tag, publication, modelfile, able))
+        own = [one.manifest_digest for one in read_releases(releases, name)]
+        _check_latest(digests, name, able, yes, own, talk)
+        fresh = tag not in digests or bool(_differences(runtime, tag, publication, modelfile, able))
         points.reach("publish: before upload")
         if fresh and not runtime.put_blob(gguf.path, gguf.digest, talk):
             talk.say("the file is on the server already: nothing was sent")
@@ -134,10 +135,16 @@ def publish(
                     runtime.delete(tag)
             raise
         points.reach("publish: after answer")
-        digest = _digests(runtime)[tag.lower()]
-        if digests.get(latest.lower()) != digest:
+        digests = _digests(runtime)  # anew: others may have worked on the server meanwhile
+        digest = digests.get(tag)
+        if digest is None:
+            raise LfbError(f"{tag} was removed meanwhile; {latest} stays", hint="run the same command again")
+        if digests.get(latest) != digest:
+            _check_latest(
+                digests, name, able, yes, [one.manifest_digest for one in read_releases(releases, name)], talk
+            )
             runtime.copy(tag, latest)
-            if _digests(runtime).get(latest.lower()) != digest:
+            if _digests(runtime).get(latest) != digest:
                 raise LfbError(f"{latest} is not {tag} after the copy", hint="run the same command again")
         points.reach("publish: after latest")
         recorded = _describe(publication, modelfile, able.backend, able.address, started, able.version, digest)
@@ -221,9 +228,11 @@ def _describe(
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}", name):
-        raise LfbError(f"`{name}` is not a model name", hint="use letters, digits, `.`, `_` and `-`; lfb adds the tag")
-    if re.search(r"(^|-)(cloud|local)$", name.lower()):
+    if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,79}", name):  # Ollama does not tell `Bot` from `bot`
+        raise LfbError(
+            f"`{name}` is not a model name", hint="use small letters, digits, `.`, `_` and `-`; lfb adds the tag"
+        )
+    if re.search(r"(^|-)(cloud|local)$", name):
         raise LfbError(f"`{name}` means something else to Ollama", hint="choose a name that does not end so")
 
 
@@ -234,8 +243,8 @@ def _check_latest(
 
     It is lfb's own where a release records it or a version beside it is the same: so a crash before the record counts.
     """
-    latest = digests.get(f"{name}:latest".lower())
-    version = re.compile(re.escape(name.lower()) + ":[0-9a-f]{12}")
+    latest = digests.get(f"{name}:latest")
+    version = re.compile(re.escape(name) + ":[0-9a-f]{12}")
     own = {*recorded, *(digest for tag, digest in digests.items() if version.fullmatch(tag))}
     if latest is None or latest in own:
         return
@@ -279,8 +288,9 @@ def _differences(
 def _ask(runtime: Runtime, tag: str, question: Sequence[Message], latest: str) -> Answer:
     """The tag's answer to the held-out question, always the likeliest words, so that it says the same again."""
     answer = runtime.chat(tag, question, options={"temperature": 0, "num_predict": ANSWER_TOKENS})
-    if not answer.text.strip() or not answer.finished:
-        how = "broke off in its answer" if answer.text.strip() else "answered nothing"
+    seen = re.search(r"[^\W_]", answer.text)  # a word, in any script
+    if not seen or not answer.finished:
+        how = "broke off in its answer" if seen else "answered nothing"
         raise LfbError(
             f"{tag} {how} to a held-out question; {latest} stays as it was",
             hint="the server's log says whether the model failed to run; a GGUF without a rope base answers so",

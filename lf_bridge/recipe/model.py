@@ -143,7 +143,7 @@ class Export(Section):
 class Publish(Section):
     """What is registered, where, and how it answers."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$")] = Field(
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_.-]{0,79}$")] = Field(
         "support-bot", description="The model's name: `ollama run NAME`."
     )
     to: Literal["ollama", "local", "gguf", "auto"] = Field(

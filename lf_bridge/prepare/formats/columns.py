@@ -70,10 +70,13 @@ def role_of(value: str, column: str) -> str:
 
 
 def refuse(label: str, columns: Sequence[str], missing: Sequence[str]) -> LfbError:
-    """The error for a file that lacks columns. Headers that could be somebody's words are counted, not shown."""
-    shown = [f"`{name}`" for name in columns if re.fullmatch(r"[A-Za-z_][\w.-]*( [\w.-]+)?", name) and len(name) <= 40]
+    """The error for a file that lacks columns. Without a header line the first row is somebody's words: then only the
+    names that exports are known to use are shown, and the others counted."""
+    is_header = all(re.fullmatch(r"[A-Za-z_][\w.-]{0,39}", name) for name in columns)
+    usual = {name for names in NAMES.values() for name in names}
+    shown = [f"`{name}`" for name in columns if plain(name) in usual or (is_header and "_" in name)]
     if len(shown) < len(columns):
-        shown.append(f"{len(columns) - len(shown)} that look like text, not like names")
+        shown.append(f"{len(columns) - len(shown)} with names that are not shown: they could be somebody's words")
     names = " and no ".join(f"{one} column" for one in missing)
     return LfbError(
         f"{label} has no {names}",

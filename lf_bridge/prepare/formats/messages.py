@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lf_bridge.prepare.formats.columns import find, refuse, role_of
-from lf_bridge.prepare.formats.table import MISSING, ROLES, Table, message_schema
+from lf_bridge.prepare.formats.table import MISSING, ROLES, UNREAD, Table, message_schema, or_null
 
 _NEEDED = ("text", "conversation", "role")
 
@@ -40,9 +38,9 @@ def read(table: Table) -> Iterator[pa.RecordBatch]:
         count = batch.num_rows
         columns = [
             pa.array(np.arange(row + 1, row + count + 1)),
-            _or_null(cells["conversation"]),
-            _or_null(cells["message"]) if "message" in cells else pa.nulls(count, pa.string()),
-            _or_null(cells["customer"]) if "customer" in cells else pa.nulls(count, pa.string()),
+            or_null(cells["conversation"]),
+            or_null(cells["message"]) if "message" in cells else pa.nulls(count, pa.string()),
+            or_null(cells["customer"]) if "customer" in cells else pa.nulls(count, pa.string()),
             _roles(cells["role"], chosen["role"]),
             times.read(cells["time"]) if "time" in cells else pa.array(np.full(count, MISSING)),
             pa.array(np.zeros(count, bool)),
@@ -73,14 +71,9 @@ def _roles(cells: pa.Array, column: str) -> pa.Array:
     return meaning.take(coded.indices)
 
 
-def _or_null(cells: pa.Array) -> pa.Array:
-    cells = pc.utf8_trim_whitespace(cells)
-    return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
-
-
 class _Times:
-    """Reads the times of one file: numbers (seconds or more finely since 1970), ISO 8601, else the form that reads most
-    of its first batch."""
+    """Reads the times of one file, cell by cell: numbers (seconds or more finely since 1970), ISO 8601, else the form
+    that reads most of the first cells in another form; month before day where both do."""
 
     def __init__(self) -> None:
         self.form: str | None = None
@@ -89,32 +82,40 @@ class _Times:
         import pandas as pd
 
         text = pd.Series(cells.to_pandas(), dtype=object).str.strip()
+        empty = (text == "").to_numpy(dtype=bool, na_value=True)
         numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
-        if np.isfinite(numbers).any():
-            size = np.nanmax(np.abs(numbers))
-            scale = 1e6 if size < 1e11 else 1e3 if size < 1e14 else 1.0 if size < 1e17 else 1e-3
-            seen = np.isfinite(numbers)
-            return pa.array(np.where(seen, np.where(seen, numbers, 0) * scale, MISSING).astype(np.int64))
-        parsed = self._parse(text, "ISO8601")
-        if parsed.isna().any() and (text != "").any():
+        seen = np.isfinite(numbers) & (np.abs(numbers) < 1e20)
+        if 2 * seen.sum() < (~empty).sum():
+            seen[:] = False  # a stray number among dates is not a time
+        parsed = _parse(text.where(~seen), "ISO8601")
+        other = ~seen & ~empty & parsed.isna().to_numpy()
+        if other.any():
             if self.form is None:
-                forms = _forms_of(str(text[text != ""].iloc[0]))
-                self.form = min(forms, key=lambda form: self._parse(text, form).isna().sum())
-            parsed = parsed.fillna(self._parse(text, self.form))
-        stamps = parsed.astype("datetime64[us, UTC]").astype("int64").to_numpy()
-        return pa.array(np.where(parsed.isna(), MISSING, stamps))
+                some = text[other].head(500)
+                self.form = min(_FORMS, key=lambda form: _parse(some, form).isna().sum())
+            parsed = parsed.fillna(_parse(text.where(other), self.form))
+        unread = parsed.isna().to_numpy()
+        stamps = np.where(unread, UNREAD, parsed.astype("datetime64[us, UTC]").astype("int64").to_numpy())
+        size = np.nanmax(np.abs(numbers[seen]), initial=0)
+        scale = 1e6 if size < 1e11 else 1e3 if size < 1e14 else 1.0 if size < 1e17 else 1e-3
+        stamps[seen] = (numbers[seen] * scale).astype(np.int64)
+        stamps[empty] = MISSING
+        return pa.array(stamps)
 
-    def _parse(self, text: Any, form: str) -> Any:
-        import pandas as pd
 
-        return pd.to_datetime(text, format=form, errors="coerce", utc=True)
+def _parse(text: Any, form: str) -> Any:
+    import pandas as pd
+
+    return pd.to_datetime(text, format=form, errors="coerce", utc=True)
 
 
-def _forms_of(example: str) -> list[str]:
-    """The forms that a time may be written in; month before day where both would do."""
-    from pandas.tseries.api import guess_datetime_format
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas doubts an order of day and month that the cells then decide
-        guesses = [guess_datetime_format(example, dayfirst=dayfirst) for dayfirst in (False, True)]
-    return [*filter(None, guesses), "%a %b %d %H:%M:%S %z %Y"]
+_CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y", "%m-%d-%Y", "%d-%m-%Y", "%Y/%m/%d")
+_FORMS = (
+    *(f"{day}{between}{clock}" for day in _DAYS for between in (" ", ", ") for clock in _CLOCKS),
+    *_DAYS,
+    "%a %b %d %H:%M:%S %z %Y",
+    "%b %d, %Y %I:%M %p",
+    "%d %b %Y %H:%M:%S",
+    "%a, %d %b %Y %H:%M:%S %z",
+)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lf_bridge.prepare.formats.columns import find
-from lf_bridge.prepare.formats.table import MISSING, Table, message_schema
+from lf_bridge.prepare.formats.table import MISSING, Table, message_schema, or_null
 
 
 def fits(table: Table) -> bool:
@@ -42,8 +42,8 @@ def read(table: Table) -> Iterator[pa.RecordBatch]:
         columns = [
             pa.array(np.repeat(np.arange(row + 1, row + count + 1), 2)),
             pa.array(names, pa.string()).take(both),
-            cells.get("message", nothing).take(both),
-            cells.get("customer", nothing).take(both),
+            or_null(cells.get("message", nothing)).take(both),
+            or_null(cells.get("customer", nothing)).take(both),
             pa.array(np.tile(np.array([0, 1], np.int8), count)),
             pa.array(np.full(2 * count, MISSING)),
             pa.array(np.ones(2 * count, bool)),

@@ -24,6 +24,7 @@ class Table:
 # microseconds since 1970, MISSING where there is none; ``single`` marks rows that are a conversation of their own.
 ROLES = ("customer", "agent", "system", "unknown")
 MISSING = -(2**63)
+UNREAD = MISSING + 1  # a time is there, in no form that we know
 
 
 def message_schema() -> pa.Schema:
@@ -41,3 +42,13 @@ def message_schema() -> pa.Schema:
         ("text", pa.string()),
     ]
     return pa.schema(fields)
+
+
+def or_null(cells: pa.Array) -> pa.Array:
+    """Trimmed ids, null where there is none: an empty cell or the word that a database writes for it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    cells = pc.utf8_trim_whitespace(cells)
+    nothing = pc.is_in(cells, pa.array(["", "NULL", "null", "None", "nan", "NaN"]))
+    return pc.if_else(nothing, pa.scalar(None, pa.string()), cells)
