@@ -9,10 +9,13 @@ from pathlib import Path
 import click
 
 from lf_bridge.cli.main import lfb
+from lf_bridge.prepare.formats.columns import AGENT, CUSTOMER, NAMES
 from lf_bridge.recipe.describe import markdown_table
+from lf_bridge.runtime.templates import template_names
 
 ROOT = Path(__file__).parents[1]
 FILES = ("README.md", "README_zh.md", "docs/commands.md")
+_WIDTH = 100  # of help texts, whatever terminal this runs in
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -28,12 +31,30 @@ def command_help() -> str:
     for name, command in lfb.commands.items():
         below = command.commands if isinstance(command, click.Group) else {}
         for path, each in [(name, command), *((f"{name} {inner}", below[inner]) for inner in below)]:
-            context = click.Context(each, info_name=f"lfb {path}", max_content_width=110)
+            context = click.Context(each, info_name=f"lfb {path}", terminal_width=_WIDTH)
             parts.append(f"## `lfb {path}`\n\n```text\n{each.get_help(context)}\n```")
     return "\n\n".join(parts)
 
 
-PARTS = {"commands": command_table, "help": command_help, "recipe": markdown_table}
+def column_table() -> str:
+    """The names that a column can have, and the words that say who wrote a message."""
+    known = {**NAMES, "a role cell of the customer": sorted(CUSTOMER), "a role cell of the agent": sorted(AGENT)}
+    rows = [f"| {meaning} | {', '.join(f'`{name}`' for name in names)} |" for meaning, names in known.items()]
+    return "\n".join(["| meaning | names |", "|---|---|", *rows])
+
+
+def template_list() -> str:
+    """The chat templates that can be published."""
+    return ", ".join(f"`{name}`" for name in template_names())
+
+
+PARTS = {
+    "commands": command_table,
+    "help": command_help,
+    "columns": column_table,
+    "templates": template_list,
+    "recipe": markdown_table,
+}
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -35,10 +36,33 @@ def test_every_command_is_one_that_the_program_takes(name: str) -> None:
     written = re.findall(r"^\$? ?(lfb [a-z][^&\n]*)", text, re.MULTILINE) + re.findall(r"`(lfb [a-z][^`]*)`", text)
     assert len(written) > 10
     for line in written:
-        _, command, *arguments = shlex.split(line)
-        assert command in lfb.commands, line
-        if arguments and not isinstance(lfb.commands[command], click.Group) and "FILE" not in arguments:
-            lfb.commands[command].make_context(command, arguments, resilient_parsing=False)
+        command: click.Command = lfb
+        arguments = shlex.split(line)[1:]
+        while isinstance(command, click.Group) and arguments:
+            word = arguments.pop(0)
+            assert word in command.commands, line
+            command = command.commands[word]
+        if arguments:
+            command.make_context(line, arguments)
+
+
+def test_every_command_is_in_the_tables_and_has_its_help() -> None:
+    page = (SHELF / "docs" / "commands.md").read_text(encoding="utf-8")
+    for name, command in lfb.commands.items():
+        for readme in READMES:
+            assert f"\n| `lfb {name}` | " in (SHELF / readme).read_text(encoding="utf-8"), f"{readme}: {name}"
+        below = command.commands if isinstance(command, click.Group) else ()
+        for path in (name, *(f"{name} {inner}" for inner in below)):
+            assert f"\n## `lfb {path}`\n" in page
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_link_into_this_project_leads_somewhere(name: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", (SHELF / name).read_text(encoding="utf-8"))
+    assert links
+    for path, place in links:
+        headings = re.findall(r"^#+ (.+)$", (SHELF / path).read_text(encoding="utf-8"), re.MULTILINE)
+        assert not place or place in [heading.lower().replace(" ", "-") for heading in headings], f"{path}#{place}"
 
 
 @pytest.mark.parametrize("name", READMES)
@@ -55,8 +79,13 @@ def test_every_message_of_the_troubleshooting_table_is_one_that_the_program_says
     assert [message for message in messages if message not in joined and message not in known] == []
 
 
-def test_what_the_program_writes_into_the_documentation_is_current() -> None:
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_what_the_program_writes_into_the_documentation_is_current_on_any_terminal(columns: str) -> None:
     done = subprocess.run(
-        [sys.executable, SHELF / "docs" / "generate.py", "--check"], capture_output=True, text=True, cwd=SHELF
+        [sys.executable, SHELF / "docs" / "generate.py", "--check"],
+        env={**os.environ, "COLUMNS": columns},
+        capture_output=True,
+        text=True,
+        cwd=SHELF,
     )
     assert done.returncode == 0, done.stderr
