@@ -101,7 +101,7 @@ def _training(
     if found.error:
         yield Check("training set", "failure", f"does not import: {found.error[:300]}", install)
     else:
-        named = ", ".join(f"{name} {versions[name]}" for name in ("llamafactory", "torch", "transformers"))
+        named = ", ".join(f"{name} {versions.get(name, '?')}" for name in ("llamafactory", "torch", "transformers"))
         yield Check("training set", "ok", named)
     yield from _attention(python, versions, recipe)
     if not (found.torchrun or find_beside(python, "torchrun") or shutil.which("torchrun", path=variables.get("PATH"))):

@@ -98,6 +98,7 @@ def test_every_field_says_what_it_means() -> None:
     assert all(field.description for field in (*Recipe.model_fields.values(), *fields))
     assert json_schema()["additionalProperties"] is False
     assert "Q4_K_M" in explain("publish.quantize")
+    assert explain("train.max_steps").endswith("whole number, >= 1")
     with pytest.raises(LfbError, match="did you mean `train.learning_rate`"):
         explain("train.learning_rte")
 

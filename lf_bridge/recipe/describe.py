@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -67,21 +67,24 @@ def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[str, 
 
 
 def _kind(info: FieldInfo) -> str:
-    kinds = [each for each in (get_args(info.annotation) or (info.annotation,)) if each is not type(None)]
-    if get_origin(info.annotation) is Literal:
-        said = " or ".join(f"`{each}`" for each in kinds)
-    else:
-        said = " or ".join(
-            " or ".join(f"`{each}`" for each in get_args(kind))
-            if get_origin(kind) is Literal
-            else {"str": "text", "int": "whole number", "float": "number", "bool": "true, false"}.get(
-                getattr(kind, "__name__", str(kind)), "section"
-            )
-            for kind in kinds
-        )
-    bounds = ", ".join(_bound(each) for each in info.metadata if _bound(each))
+    said, constraints = _words_of(info.annotation)
+    bounds = ", ".join(filter(None, map(_bound, (*info.metadata, *constraints))))
     default = "" if info.is_required() or info.default is None else f"; default `{info.default}`"
     return said + (f", {bounds}" if bounds else "") + default
+
+
+def _words_of(kind: Any) -> tuple[str, tuple[Any, ...]]:
+    """A type in words, and the constraints that are attached to it: ``Annotated[int, Field(ge=1)] | None``."""
+    names = {str: "text", int: "whole number", float: "number", bool: "true, false"}
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{each}`" for each in get_args(kind)), ()
+    if get_origin(kind) is Annotated:
+        inner, *attached = get_args(kind)
+        return _words_of(inner)[0], tuple(each for one in attached for each in getattr(one, "metadata", (one,)))
+    if get_args(kind):
+        parts = [_words_of(each) for each in get_args(kind) if each is not type(None)]
+        return " or ".join(said for said, _ in parts), tuple(each for _, some in parts for each in some)
+    return names.get(kind, "section"), ()
 
 
 def _bound(constraint: object) -> str:
