@@ -21,7 +21,7 @@ def recipe_of(run: Run) -> Recipe:
     """The recipe as it was trained; how to export, measure and publish is taken from the file as it stands now."""
     from lf_bridge.recipe.load import load_recipe
 
-    trained = load_recipe(run.folder / "train" / "recipe.yaml").recipe
+    trained = load_recipe(_trained_recipe(run)).recipe
     if not run.recipe.is_file():
         return trained
     now = load_recipe(run.recipe).recipe
@@ -38,7 +38,7 @@ def check_system(run: Run, changes: PublishChanges) -> None:
     if asked != run.system:
         raise LfbError(
             f"{run.name} was trained with another system prompt than {run.recipe.name} has now",
-            faults=[Fault("data.system", f"the one trained is in {run.folder / 'train' / 'recipe.yaml'}")],
+            faults=[Fault("data.system", f"the one trained is in {_trained_recipe(run)}")],
             hint="put the trained text back into the recipe or give it as `--system`; or prepare and train again",
         )
 
@@ -150,6 +150,10 @@ def closing_line(release: Release) -> str:
     if release.backend == "local":
         return f"published in {took} on the embedded runtime; now: lfb chat {release.name}"
     return f"written in {took}; now: ollama create {release.name} -f {release.address}/Modelfile"
+
+
+def _trained_recipe(run: Run) -> Path:
+    return run.result.parent / "recipe.yaml"
 
 
 def _template_of(merged: MergedModel) -> ChatTemplate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -103,7 +104,9 @@ def run_guarded(action: Callable[[], Any]) -> None:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         hint = (
-            "free space there, then run the same command again" if error.errno == 28 else "mend that, then run it again"
+            "free space there, then run the same command again"
+            if error.errno == errno.ENOSPC
+            else "mend that, then run it again"
         )
         click.echo(str(LfbError(f"{error.strerror or type(error).__name__}{where}", hint=hint)), err=True)
         sys.exit(1)
@@ -153,6 +156,11 @@ def host_option(command: Command) -> Command:
     return click.option("--host", envvar="OLLAMA_HOST", help="Address of the Ollama server.")(command)
 
 
+def yes_option(command: Command) -> Command:
+    """The flag without which nobody else's tag is replaced."""
+    return click.option("--yes", is_flag=True, help="Overwrite a tag that lfb did not make.")(command)
+
+
 def show_text_option(command: Command) -> Command:
     """The flag without which no conversation is shown."""
     return click.option("--show-text", is_flag=True, help="Show text of your conversations on the screen.")(command)
@@ -167,12 +175,11 @@ def make_job(train_python: Path | None = None, host: str | None = None) -> Job:
     return Job(Workspace(Path.cwd()), python, host, os.environ.get(KEY_ENVIRONMENT), Console())
 
 
-def read_recipe(path: Path | None, overrides: tuple[str, ...] = (), *, say: bool = True) -> LoadedRecipe:
+def read_recipe(path: Path | None, overrides: tuple[str, ...] = ()) -> LoadedRecipe:
     """The recipe that was named, else the project's own, saying which."""
     from lf_bridge.recipe.load import load_recipe
 
     if path is None:
         path = Path(DEFAULT_RECIPE)
-        if say:
-            click.echo(f"recipe: {path}", err=True)
+        click.echo(f"recipe: {path}", err=True)
     return load_recipe(path, overrides)

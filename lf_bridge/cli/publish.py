@@ -8,7 +8,15 @@ from typing import Literal
 
 import click
 
-from lf_bridge.cli.console import host_option, json_option, make_job, print_json, show_text_option, training_option
+from lf_bridge.cli.console import (
+    host_option,
+    json_option,
+    make_job,
+    print_json,
+    show_text_option,
+    training_option,
+    yes_option,
+)
 
 
 @click.command()
@@ -18,7 +26,7 @@ from lf_bridge.cli.console import host_option, json_option, make_job, print_json
 @click.option("--to", type=click.Choice(["ollama", "local", "gguf", "auto"]), help="Else the recipe's `publish.to`.")
 @click.option("--template", help="Chat template of a bare GGUF, by LLaMA-Factory's name.")
 @click.option("--system", help="System prompt of a bare GGUF, else the project's recipe's.")
-@click.option("--yes", is_flag=True, help="Overwrite a tag that lfb did not make.")
+@yes_option
 @host_option
 @training_option
 @show_text_option

@@ -16,6 +16,7 @@ from lf_bridge.cli.console import (
     set_option,
     show_text_option,
     training_option,
+    yes_option,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("recipe", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @set_option
-@click.option("--yes", is_flag=True, help="Overwrite a tag that lfb did not make.")
+@yes_option
 @host_option
 @training_option
 @show_text_option

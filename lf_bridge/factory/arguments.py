@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lf_bridge.errors import LfbError
 from lf_bridge.handover import Environment
+from lf_bridge.process import find_beside
 from lf_bridge.recipe.model import Recipe
 
 
@@ -99,6 +101,17 @@ def export_arguments(recipe: Recipe, *, base: Path, adapter: Path | None, output
     else:
         arguments["finetuning_type"] = "full"
     return arguments
+
+
+def find_command(environment: Environment) -> Path:
+    """`llamafactory-cli` of the training environment; raises ``LfbError`` where it is not there."""
+    command = find_beside(environment.python, "llamafactory-cli")
+    if command is None:
+        raise LfbError(
+            f"there is no `llamafactory-cli` beside {environment.python}",
+            hint="`pip install 'lf-bridge[train]'`, or name the environment that has it with `--train-python`",
+        )
+    return command
 
 
 def runs_on_cpu(recipe: Recipe, environment: Environment) -> bool:

@@ -8,12 +8,12 @@ from typing import Any
 
 from lf_bridge import points
 from lf_bridge.errors import Fault, LfbError
-from lf_bridge.factory.arguments import export_arguments
+from lf_bridge.factory.arguments import export_arguments, find_command
 from lf_bridge.factory.base import check_base
 from lf_bridge.factory.train import SETTINGS
 from lf_bridge.factory.weights import check_weights
 from lf_bridge.handover import Environment, MergedModel, Run
-from lf_bridge.process import find_beside, run, run_inside
+from lf_bridge.process import run, run_inside
 from lf_bridge.recipe.model import Recipe
 from lf_bridge.recipe.yaml_file import write_yaml
 from lf_bridge.talk import Talk
@@ -51,11 +51,7 @@ def export(trained: Run, recipe: Recipe, validation: Path, environment: Environm
     if step.result() is not None:
         talk.say("export: finished already")
         return _merged(step, trained)
-    command = find_beside(environment.python, "llamafactory-cli")
-    if command is None:
-        raise LfbError(
-            f"there is no `llamafactory-cli` beside {environment.python}", hint="`pip install 'lf-bridge[train]'`"
-        )
+    command = find_command(environment)
     check_base(trained.base)
     with build(step) as working:
         points.reach("export: before merge")

@@ -12,13 +12,13 @@ from typing import Any
 
 from lf_bridge import points
 from lf_bridge.errors import LfbError
-from lf_bridge.factory.arguments import runs_on_cpu
+from lf_bridge.factory.arguments import find_command, runs_on_cpu
 from lf_bridge.factory.inputs import READY, Material, training_step, write_inputs
 from lf_bridge.factory.runs import read_run
 from lf_bridge.factory.watch import Stopwatch, Watch, check_finite, check_loaded
 from lf_bridge.factory.weights import check_weights
 from lf_bridge.handover import BaseModel, Environment, Run
-from lf_bridge.process import end_group, find_beside, run
+from lf_bridge.process import end_group, run
 from lf_bridge.recipe.load import LoadedRecipe
 from lf_bridge.recipe.model import Recipe
 from lf_bridge.talk import Talk
@@ -58,12 +58,7 @@ def train(
     if step.result() is not None:
         talk.say(f"train: {folder.name} is finished already (`--again` makes a new one)")
         return _finished(folder)
-    command = find_beside(environment.python, "llamafactory-cli")
-    if command is None:
-        raise LfbError(
-            f"there is no `llamafactory-cli` beside {environment.python}",
-            hint="`pip install 'lf-bridge[train]'`, or name the environment that has it with `--train-python`",
-        )
+    command = find_command(environment)
     with build(step, resume=True) as working:
         end_group(working / "group", str(working))
         if not (working / TRAINED).exists():
