@@ -1,7 +1,7 @@
 # `make demo` sets everything up, runs the whole chain on the shipped dialogues, and the bot answers.
 # `make test` sets everything up and proves the project. Needs Python 3.11 and make; `make PYTHON=/path/to/python3.11`
 # names the Python where it is not found.
-.PHONY: help setup small lint fast chain test prove demo clean
+.PHONY: help setup small lint fast chain test prove benchmark demo clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -39,6 +39,7 @@ help:
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make fast    the tests that take seconds, on every supported Python that is found"
 	@echo "make prove   everything that make test has no time for, and the benchmarks"
+	@echo "make benchmark   how fast and how lean it is, against the obvious way"
 	@echo "make clean   remove environments and caches; data, runs and releases stay"
 
 setup: FOUND = $(call find,3.11,$(PYTHON))
@@ -86,12 +87,18 @@ test: setup lint fast chain
 prove: test
 	@echo "prove: every fault point with the real programs, long matrices"
 	@$(RUN) -m pytest -m prove
-	@for benchmark in benchmarks/*.py; do echo "prove: $$benchmark"; $(RUN) $$benchmark || exit 1; done
+	@$(MAKE) benchmark
+
+# In an environment of its own, with what prepare is compared with.
+benchmark: FOUND = $(call find,3.11,$(PYTHON))
+benchmark:
+	$(call install,.venv-benchmark,$(FOUND),constraints/benchmark.txt,benchmark)
+	@for benchmark in benchmarks/*.py; do echo "benchmark: $$benchmark"; .venv-benchmark/bin/python $$benchmark || exit 1; done
 
 demo: setup
 	@echo "demo: recipes/demo.yaml, from dialogues to an answer"
 	@.venv/bin/lfb run recipes/demo.yaml
 
 clean:
-	rm -rf .venv $(SMALL) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv $(SMALL) .venv-benchmark .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

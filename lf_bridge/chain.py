@@ -47,6 +47,22 @@ class Job:
 
 
 @dataclass(frozen=True)
+class PrepareChanges:
+    """What the command line says of a prepare, where it differs from the recipe."""
+
+    raw: tuple[Path, ...] = ()
+    out: Path | None = None
+    settings: Path | None = None
+    format: str | None = None
+    mapping: Path | None = None
+    append: bool = False
+    dry_run: bool = False
+    strict: bool = False
+    show_text: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PublishChanges:
     """What the command line says of a publish, where it differs from the recipe."""
 
@@ -76,6 +92,15 @@ class Asked:
     base: str
     tuned: str
     published: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Something that a customer's messages went into: a dataset, run or tag, and how."""
+
+    kind: Literal["dataset", "run", "tag"]
+    name: str
+    how: str
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Dataset:
 
     ``train`` and ``validation`` are names in its ``dataset_info.json``; the counts are examples, not messages.
     ``fit`` is the key of the fitting to a template and tokenizer, empty where the dataset has not been fitted yet.
-    ``digest`` names the whole folder's content.
+    ``digest`` names the whole folder's content. ``people`` is the file that says, under hashes, who is on which side.
     """
 
     folder: Path
@@ -71,6 +71,7 @@ class Dataset:
     train_examples: int
     validation_examples: int
     public_sample: bool
+    people: Path
     train: str = "support_train"
     validation: str = "support_validation"
 

@@ -2,50 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lf_bridge import delivery
-from lf_bridge.chain import Asked, ChainReport, Job, PublishChanges, Row
+from lf_bridge.chain import Asked, ChainReport, Job, PrepareChanges, PublishChanges, Row, Seen
 from lf_bridge.errors import Fault, LfbError
 from lf_bridge.handover import BaseModel, Dataset, MergedModel, Release, Run
 from lf_bridge.workspace import folder_bytes
 
 if TYPE_CHECKING:
     from lf_bridge.factory.inputs import Material
-    from lf_bridge.prepare.records import Conversations, Report
+    from lf_bridge.prepare.records import Report
     from lf_bridge.recipe.load import LoadedRecipe
-    from lf_bridge.recipe.model import Recipe
+    from lf_bridge.recipe.model import Data, Recipe
+    from lf_bridge.recipe.preparing import PrepareSettings
 
 
-def prepare(
-    job: Job, loaded: LoadedRecipe, raw: Sequence[Path] = (), out: Path | None = None
+def prepare(job: Job, loaded: LoadedRecipe, changes: PrepareChanges | None = None) -> tuple[Dataset, Report]:
+    """Raw logs to a dataset folder; fitted to template and tokenizer where the base model is at hand.
+
+    A dry run does all of it in a folder of its own, which is gone afterwards.
+    """
+    changes = changes or PrepareChanges()
+    folder = job.workspace.root / (changes.out or loaded.recipe.data.dataset)
+    if not changes.dry_run:
+        return _prepare(job, loaded, changes, folder, folder)
+    scratch = job.workspace.private / "dry-run"
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        dataset, report = _prepare(job, loaded, changes, scratch, folder)
+        return replace(dataset, folder=folder), report
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _prepare(
+    job: Job, loaded: LoadedRecipe, changes: PrepareChanges, folder: Path, before: Path
 ) -> tuple[Dataset, Report]:
-    """Raw logs to a dataset folder; fitted to template and tokenizer where the base model is at hand."""
-    from lf_bridge.prepare.prepare import fit_dataset
+    from lf_bridge.prepare.formats.files import Options
+    from lf_bridge.prepare.prepare import fit_dataset, prepare_conversations
+    from lf_bridge.prepare.workers import Workers
+    from lf_bridge.recipe.load import load_settings
+    from lf_bridge.recipe.preparing import Mapping
 
-    conversations = _converse(job, loaded, raw, out)
-    data, template = loaded.recipe.data, loaded.recipe.model.template
-    base = None if loaded.recipe.model.scratch else _base_at_hand(job, loaded)
-    if base is None:
-        return fit_dataset(conversations, data, template, None, None, job.talk)
-    trust = loaded.recipe.model.trust_remote_code
-    environment = job.environment
-    return fit_dataset(conversations, data, template, base.location, environment, job.talk, trust_remote_code=trust)
+    data, root = loaded.recipe.data, job.workspace.root
+    mapping = changes.mapping or (root / data.mapping if data.mapping else None)
+    recipe, talk = loaded.recipe, job.talk
+    with Workers() as workers:
+        conversations = prepare_conversations(
+            changes.raw or [root / data.raw],
+            data,
+            job.key,
+            folder,
+            talk,
+            settings=_settings(job, data, changes.settings),
+            options=Options(changes.format or data.format, load_settings(mapping, Mapping) if mapping else None),
+            append_to=before if changes.append else None,
+            allowed=changes.allowed,
+            strict=changes.strict,
+            workers=workers,
+        )
+        base = None if recipe.model.scratch else _base_at_hand(job, loaded)
+        return fit_dataset(
+            conversations,
+            data,
+            recipe.model.template,
+            base.location if base else None,
+            job.environment if base else None,
+            talk,
+            trust_remote_code=recipe.model.trust_remote_code,
+            show_text=changes.show_text,
+            workers=workers,
+        )
+
+
+def _settings(job: Job, data: Data, given: Path | None = None) -> PrepareSettings:
+    from lf_bridge.recipe.load import load_settings
+    from lf_bridge.recipe.preparing import PrepareSettings
+
+    path = given or (job.workspace.root / data.settings if data.settings else None)
+    return load_settings(path, PrepareSettings) if path else PrepareSettings()
+
+
+def forget(job: Job, customer: str) -> tuple[Seen, ...]:
+    """Which datasets, runs and tags saw a customer, who is asked for by the id that the export has."""
+    from lf_bridge.factory.inputs import PEOPLE, TRAIN
+    from lf_bridge.factory.runs import all_runs
+    from lf_bridge.prepare.forget import count_messages, side_of
+    from lf_bridge.publish.records import read_releases
+
+    seen, names, root = [], set(), job.workspace.root
+    for info in sorted(root.glob("**/dataset_info.json")):
+        folder = info.parent
+        ours = b'"lf_bridge"' in info.read_bytes()  # not a folder that holds documents alone
+        if job.workspace.runs in folder.parents or ".lfb" in folder.parts or not ours:
+            continue
+        messages, kept = count_messages(folder, customer, job.key)
+        if messages:
+            seen.append(Seen("dataset", job.workspace.relative(folder), f"{messages} messages, {kept} in examples"))
+    for run in all_runs(job.workspace):
+        people = run.folder / TRAIN / PEOPLE
+        side = side_of(people, customer, job.key) if people.exists() else None
+        if side:
+            names.add(run.name)
+            how = {"train": "trained on his conversations", "validation": "measured on his conversations"}[side]
+            seen.append(Seen("run", run.name, how))
+    releases = job.workspace.releases
+    for folder in sorted(path for path in releases.glob("[!.]*") if path.is_dir()):
+        for recorded in read_releases(releases, folder.name):
+            if recorded.release.run in names:
+                seen.append(Seen("tag", recorded.release.tag, f"made of run {recorded.release.run}"))
+    return tuple(seen)
 
 
 def train(job: Job, loaded: LoadedRecipe, *, again: bool = False) -> Run:
-    """Train a recipe on the dataset in its folder; a base that is another recipe's result is trained first."""
+    """Train a recipe on the dataset or documents it names; a base that is another recipe's result is trained first."""
     from lf_bridge.factory.train import train as train_step
     from lf_bridge.prepare.prepare import conversations_of, fit_dataset, read_dataset
 
     recipe = loaded.recipe
     folder = job.workspace.root / recipe.data.dataset
-    dataset, conversations = read_dataset(folder), conversations_of(folder)
     if recipe.method.stage == "pt":
-        material = _pretraining(dataset, conversations)
-        return train_step(loaded, material, None, job.environment, job.workspace, job.talk, again=again)
+        material, environment = _pretraining(job, recipe, folder), job.environment
+        below = None if recipe.model.scratch else _base(job, loaded)
+        return train_step(loaded, material, below, environment, job.workspace, job.talk, again=again)
+    dataset, conversations = read_dataset(folder), conversations_of(folder)
     if dataset.system != recipe.data.system:
         raise LfbError(
             f"the dataset in {recipe.data.dataset} was prepared with another system prompt than {loaded.path} has",
@@ -67,20 +151,29 @@ def train(job: Job, loaded: LoadedRecipe, *, again: bool = False) -> Run:
     )
     from lf_bridge.factory.inputs import Material
 
-    return train_step(loaded, Material(dataset), base, environment, job.workspace, job.talk, again=again)
+    return train_step(loaded, Material(folder, dataset), base, environment, job.workspace, job.talk, again=again)
 
 
 def export(job: Job, wanted: str | None = None, loaded: LoadedRecipe | None = None) -> MergedModel:
     """Merge a run's adapter and prove the result."""
-    from lf_bridge.factory.export import export as export_step
-    from lf_bridge.factory.inputs import HELD_OUT, TRAIN
     from lf_bridge.factory.runs import find_run
 
     run = find_run(job.workspace, wanted)
     if wanted is None:
         job.talk.say(f"run: {run.name}")
-    recipe = loaded.recipe if loaded else delivery.recipe_of(run)
-    return export_step(run, recipe, run.folder / TRAIN / HELD_OUT, job.installation, job.talk)
+    if run.stage == "pt":
+        raise LfbError(
+            f"{run.name} is a base model, not a tuned one", hint="name it as `model.base` in a recipe and train that"
+        )
+    return _merge(job, run, loaded.recipe if loaded else delivery.recipe_of(run))
+
+
+def _merge(job: Job, run: Run, recipe: Recipe) -> MergedModel:
+    from lf_bridge.factory.export import export as export_step
+    from lf_bridge.factory.inputs import HELD_OUT, PROOF, TRAIN
+
+    compared = run.folder / TRAIN / (PROOF if run.stage == "pt" else HELD_OUT)
+    return export_step(run, recipe, compared, job.installation, job.talk)
 
 
 def publish(job: Job, target: str | None, changes: PublishChanges) -> tuple[Release, bool]:
@@ -144,21 +237,24 @@ def run(job: Job, loaded: LoadedRecipe, *, yes: bool = False) -> ChainReport:
     )
 
 
-def _converse(job: Job, loaded: LoadedRecipe, raw: Sequence[Path], out: Path | None) -> Conversations:
-    from lf_bridge.prepare.prepare import prepare_conversations
-
-    data = loaded.recipe.data
-    sources = list(raw) or [job.workspace.root / data.raw]
-    return prepare_conversations(sources, data, job.key, job.workspace.root / (out or data.dataset), job.talk)
-
-
-def _pretraining(dataset: Dataset, conversations: Conversations) -> Material:
+def _pretraining(job: Job, recipe: Recipe, folder: Path) -> Material:
+    """What a base model learns: the training split and documents; one that goes on, documents alone."""
     from lf_bridge.factory.inputs import Material
-    from lf_bridge.prepare.prepare import training_texts
+    from lf_bridge.prepare.prepare import read_dataset, training_texts
 
-    texts = training_texts(dataset.folder)
-    with open(texts, "rb") as file:
-        return Material(dataset, texts, sum(1 for _ in file))
+    data, material = recipe.data, Material(folder)
+    if recipe.model.scratch:
+        texts = training_texts(folder)
+        with open(texts, "rb") as file:
+            material = Material(folder, read_dataset(folder), texts, rows=sum(1 for _ in file))
+    if data.documents:
+        from lf_bridge.prepare.documents import prepare_documents
+
+        found = prepare_documents(
+            [job.workspace.root / data.documents], _settings(job, data), job.key, folder, job.talk
+        )
+        material = replace(material, documents=found.path, rows=material.rows + found.pieces)
+    return material
 
 
 def _check_template(job: Job, recipe: Recipe) -> None:
@@ -183,7 +279,7 @@ def _base(job: Job, loaded: LoadedRecipe) -> BaseModel:
     job.talk.say(f"base: {recipe_file.name}")
     below = load_recipe(recipe_file, [f"data.dataset={loaded.recipe.data.dataset}"])
     run = train(job, below)
-    return base_of_run(run, export(job, run.name, below).folder if run.adapter else run.result)
+    return base_of_run(run, _merge(job, run, below.recipe).folder if run.adapter else run.result)
 
 
 def _base_at_hand(job: Job, loaded: LoadedRecipe) -> BaseModel | None:

@@ -47,11 +47,12 @@ def scratch(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def fit(request: dict[str, Any]) -> dict[str, Any]:
-    with open(request["answers"], "w") as output:
-        for line in Path(request["conversations"]).read_text().splitlines():
-            counts = [len(text.split()) for text in json.loads(line)]
-            told = {"prompts": counts[::2], "answers": counts[1::2], "tokens": sum(counts), "defused": {}}
-            output.write(json.dumps(told) + "\n")
+    for asked, answered in zip(request["conversations"], request["answers"], strict=True):
+        with open(answered, "w") as output:
+            for line in Path(asked).read_text().splitlines():
+                counts = [len(text.split()) for text in json.loads(line)]
+                told = {"prompts": counts[::2], "answers": counts[1::2], "tokens": sum(counts), "defused": {}}
+                output.write(json.dumps(told) + "\n")
     return {"special_tokens": []}
 
 

@@ -16,6 +16,8 @@ from tiny import write_tiny_gguf
 
 SHELF = Path(__file__).parent.parent
 SYSTEM = "You take orders at a coffee shop."
+THINGS = ("kettle", "umbrella", "winter coat", "lamp", "bicycle", "piano stool", "tent", "mirror", "sofa", "clock")
+PLACES = ("office", "neighbour", "parents in law", "hotel", "summer house", "school", "ship", "garage", "farm", "shop")
 
 
 @dataclass
@@ -105,8 +107,9 @@ def make_place(root: Path, *, conversations: int = 40) -> Place:
         writer = csv.writer(file)
         writer.writerow(["conversation_id", "message_id", "role", "text"])
         for number in range(conversations):
-            writer.writerow([number, f"{number}-0", "customer", f"where is order {number}?"])
-            writer.writerow([number, f"{number}-1", "agent", f"order {number} is on its way"])
+            one, other = THINGS[number % 10], PLACES[number // 10 % 10]
+            writer.writerow([number, f"{number}-0", "customer", f"can I have the {one} sent to my {other}?"])
+            writer.writerow([number, f"{number}-1", "agent", f"yes, choose {other} when you order a {one}"])
     program = Path(__file__).parent / "standin_program.py"
     for name in ("python", "llamafactory-cli"):
         script = root / "environment" / name

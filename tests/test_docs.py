@@ -14,8 +14,12 @@ from readme import blocks
 from standins import SHELF
 
 from lf_bridge.cli.main import lfb
+from lf_bridge.recipe.load import section_of
+from lf_bridge.recipe.model import Recipe
+from lf_bridge.recipe.preparing import PrepareSettings
 
 READMES = ("README.md", "README_zh.md")
+PAGES = (*READMES, *(f"docs/{name}.md" for name in ("architecture", "commands", "data", "data-protection", "prepare")))
 
 
 def test_both_readmes_have_the_same_commands_in_the_same_order() -> None:
@@ -56,13 +60,25 @@ def test_every_command_is_in_the_tables_and_has_its_help() -> None:
             assert f"\n## `lfb {path}`\n" in page
 
 
-@pytest.mark.parametrize("name", READMES)
+@pytest.mark.parametrize("name", PAGES)
 def test_every_link_into_this_project_leads_somewhere(name: str) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", (SHELF / name).read_text(encoding="utf-8"))
-    assert links
+    page = SHELF / name
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8"))
+    assert links or name not in READMES
     for path, place in links:
-        headings = re.findall(r"^#+ (.+)$", (SHELF / path).read_text(encoding="utf-8"), re.MULTILINE)
+        target = page.parent / path if path else page
+        headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE) if place else []
+        assert target.exists(), path
         assert not place or place in [heading.lower().replace(" ", "-") for heading in headings], f"{path}#{place}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_setting_that_a_page_names_is_one(name: str) -> None:
+    text = (SHELF / name).read_text(encoding="utf-8")
+    for section, field in re.findall(r"`([a-z_]+)\.(?!py`)([a-z_]+)[`:=]", text):
+        for model in (Recipe, PrepareSettings):
+            inside = section_of(model, section)
+            assert inside is None or field in inside.model_fields, f"{section}.{field}"
 
 
 @pytest.mark.parametrize("name", READMES)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from plain import PLAIN
 
 from lf_bridge import process
 from lf_bridge.errors import LfbError
@@ -62,7 +63,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Conversations, P
     rows += [["typed", "", "customer", "I see <|im_end|> and [STOP]"], ["typed", "", "agent", "[STOP] <|im_start|>it"]]
     with open(folder / "log.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
-    found = prepare_conversations([folder / "log.csv"], DATA, b"key", folder / "dataset", Silence())
+    found = prepare_conversations([folder / "log.csv"], DATA, b"key", folder / "dataset", Silence(), settings=PLAIN)
     fit_dataset(found, DATA, "qwen", None, None, Silence())
     shape = dict.fromkeys(("hidden_size", "intermediate_size"), 256) | dict.fromkeys(("layers", "heads"), 1)
     shape |= {"vocabulary_size": 700, "key_value_heads": 1, "context_length": 512}

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from lf_bridge.cli.main import lfb
+
 HEAVY = (
     "pandas",
     "pyarrow",
@@ -19,7 +21,7 @@ HEAVY = (
     "gguf",
     "pydantic",
 )
-COMMANDS = ("init", "doctor", "prepare", "train", "export", "publish", "chat", "run", "recipe")
+COMMANDS = tuple(lfb.commands)
 PROGRAM = """
 import sys
 from lf_bridge.cli.main import main

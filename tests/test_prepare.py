@@ -10,11 +10,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from plain import PLAIN
 
 from lf_bridge import points, process
 from lf_bridge.errors import LfbError
 from lf_bridge.handover import Dataset, Environment
-from lf_bridge.prepare import conversing
+from lf_bridge.prepare import conversing, reading
 from lf_bridge.prepare.prepare import (
     conversations_of,
     fit_dataset,
@@ -48,7 +49,8 @@ t3,11,martian,x,,Beep
 
 def prepare(raw: Path, out: Path, talk: Silence | None = None, **settings: Any) -> tuple[Dataset, Report]:
     data, talk = Data(**settings), talk or Silence()
-    return fit_dataset(prepare_conversations([raw], data, KEY, out, talk), data, "qwen", None, None, talk)
+    found = prepare_conversations([raw], data, KEY, out, talk, settings=PLAIN)
+    return fit_dataset(found, data, "qwen", None, None, talk)
 
 
 def export(folder: Path, name: str, text: str) -> Path:
@@ -124,7 +126,7 @@ def test_the_ledger_has_one_state_for_every_message_and_no_text(tmp_path: Path) 
         ("3", "kept", None, None),
         ("2", "kept", None, None),
         ("4", "merged", None, None),
-        ("5", "dropped", "system_message", None),
+        ("5", "dropped", "internal_note", None),
         ("6", "dropped", "unanswered", "defused"),
         ("7", "dropped", "one_sided", None),
         ("8", "kept", None, None),
@@ -146,9 +148,9 @@ def test_the_ledger_has_one_state_for_every_message_and_no_text(tmp_path: Path) 
         "dropped": {
             "before_customer": 1,
             "empty_text": 1,
+            "internal_note": 1,
             "no_conversation_id": 1,
             "one_sided": 1,
-            "system_message": 1,
             "unanswered": 1,
             "unknown_role": 1,
         },
@@ -168,10 +170,10 @@ def test_the_sample_adds_up_and_read_is_what_another_parser_counts(tmp_path: Pat
     assert messages.read == count == messages.kept + messages.merged + sum(messages.dropped.values())
     assert len(ledger(tmp_path / "out")) == count
     assert dataset.public_sample
-    assert (dataset.train_examples, dataset.validation_examples, dataset.fit) == (1351, 149, "")
+    assert (dataset.train_examples, dataset.validation_examples, dataset.fit) == (1312, 188, "")
     assert {split: len(found) for split, found in examples(tmp_path / "out").items()} == {
-        "train": 1351,
-        "validation": 149,
+        "train": 1312,
+        "validation": 188,
     }
     assert set(report.to_json()) == {
         "messages",
@@ -181,6 +183,15 @@ def test_the_sample_adds_up_and_read_is_what_another_parser_counts(tmp_path: Pat
         "seconds",
         "messages_per_second",
         "peak_memory_bytes",
+        "duplicates",
+        "redacted",
+        "quarantined",
+        "preferences",
+        "tokens",
+        "stages",
+        "languages",
+        "turns",
+        "lengths",
     }
 
 
@@ -207,7 +218,7 @@ def test_each_format_gives_the_same_conversations(tmp_path: Path, form: str, rol
     assert sorted(map(words, [*found["train"], *found["validation"]])) == sorted(
         [f"号 {number}, turn {turn}" for turn in range(4)] for number in range(20)
     )
-    assert report.files[0].format == ("messages-jsonl" if form == "jsonl" else "messages-csv")
+    assert report.files[0].format == "messages"
     assert report.messages.read == 80
 
 
@@ -218,7 +229,7 @@ def test_each_question_with_its_answer_is_a_conversation_and_twins_stay_together
     found = {split: list(map(words, made)) for split, made in examples(tmp_path / "out").items()}
     assert sorted(found["train"] + found["validation"]) == sorted(2 * [[f"How {n}?", f"So {n}."] for n in range(30)])
     assert not [pair for pair in found["train"] if pair in found["validation"]]
-    assert report.files[0].format == "question-answer-csv"
+    assert report.files[0].format == "question_answer"
     assert report.messages.read == 122
     assert report.messages.dropped == {"empty_text": 1, "one_sided": 1}
 
@@ -233,7 +244,7 @@ def test_times_order_a_conversation_in_any_form(tmp_path: Path) -> None:
         "european": ("31/01/2024 22:00", "01/02/2024 09:00"),
     }
     for name, (earlier, later) in forms.items():
-        rows = "".join(f"{t},agent,Yes.,{later}\n{t},user,Is it?,{earlier}\n" for t in range(9))
+        rows = "".join(f"{t},agent,Yes {t}.,{later}\n{t},user,Is it?,{earlier}\n" for t in range(9))
         raw = export(tmp_path / name, "log.csv", "thread_id,role,text,created_at\n" + rows)
         _, report = prepare(raw, tmp_path / f"{name}-out")
         assert report.messages.kept == 18, name
@@ -273,7 +284,7 @@ def test_what_is_prepared_already_is_not_read_again(tmp_path: Path, monkeypatch:
         assert prepare(SAMPLE, out, talk) == (first, report)
     assert talk.said == [
         "5649 messages of 1 files: unchanged, conversations reused",
-        f"{out} is up to date: 1351 training and 149 validation examples",
+        f"{out} is up to date: 1312 training and 188 validation examples",
     ]
     assert sorted((path.name, path.stat().st_mtime_ns) for path in out.iterdir()) == before
     second, _ = prepare(SAMPLE, out, system="Be kind.")
@@ -284,7 +295,7 @@ def test_what_is_prepared_already_is_not_read_again(tmp_path: Path, monkeypatch:
 
 def test_many_parts_give_the_same_dataset_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, _ = prepare(SAMPLE, tmp_path / "one")
-    monkeypatch.setattr(conversing, "_PART_BYTES", 100_000)
+    monkeypatch.setattr(reading, "count_parts", lambda total: 3)
     prepare(SAMPLE, tmp_path / "two")
     assert examples(tmp_path / "one") == examples(tmp_path / "two")
     assert ledger(tmp_path / "one") == ledger(tmp_path / "two")
@@ -323,7 +334,7 @@ def test_a_crash_anywhere_leaves_the_old_dataset_or_the_new(
     assert json.loads((out / "dataset.json").read_text())["digest"] == new.digest
     assert not (out / ".work").exists()
     assert len(list(out.glob("dataset-*.json"))) == 1
-    assert len(list(out.glob("ledger-*"))) == 2
+    assert len(list(out.glob("ledger-*"))) == 1
 
 
 def test_a_changed_training_file_is_noticed_and_made_again(tmp_path: Path) -> None:
@@ -340,24 +351,25 @@ def test_a_fitted_dataset_accounts_for_what_did_not_fit(tmp_path: Path, monkeypa
     def count_words(python: Path, program: str, request: dict[str, Any], *, log: Path) -> dict[str, Any]:
         """Stands in for LLaMA-Factory: a token a word, two for the system prompt, `<s>` is special."""
         assert program == "fit"
-        with open(request["conversations"]) as asked, open(request["answers"], "w") as answered:
-            for line in asked:
-                texts = json.loads(line)
-                defused = {turn: text.replace("<s>", "< s>") for turn, text in enumerate(texts) if "<s>" in text}
-                counts = [len(text.split()) for text in texts]
-                answer = {"prompts": counts[::2], "answers": counts[1::2], "tokens": sum(counts), "defused": defused}
-                opening = [count + 2 for count in counts[::2]]
-                answered.write(json.dumps({**answer, "opening": opening, "closing": 0}) + "\n")
+        for name, answers in zip(request["conversations"], request["answers"], strict=True):
+            with open(name) as asked, open(answers, "w") as answered:
+                for line in asked:
+                    texts = json.loads(line)
+                    defused = {turn: text.replace("<s>", "< s>") for turn, text in enumerate(texts) if "<s>" in text}
+                    counts = [len(text.split()) for text in texts]
+                    answer = {"prompts": counts[::2], "answers": counts[1::2], "tokens": sum(counts)}
+                    more = {"defused": defused, "opening": [count + 2 for count in counts[::2]], "closing": 0}
+                    answered.write(json.dumps({**answer, **more}) + "\n")
         return {"special_tokens": ["<s>"]}
 
     monkeypatch.setattr(process, "run_inside", count_words)
-    monkeypatch.setattr(conversing, "_PART_BYTES", 600)
+    monkeypatch.setattr(reading, "count_parts", lambda total: 3)
     turns = ["a <s>", "b", "c " * 9, "d", "e", "f"]
     rows = [f"{n},{('user', 'agent')[turn % 2]},{text} {n}" for n in range(40) for turn, text in enumerate(turns)]
     rows += [f"x,{role},{'x ' * 20}" for role in ("user", "agent")]
     raw = export(tmp_path / "raw", "log.csv", "\n".join(["thread_id,role,text", *rows]))
     data, here = Data(cutoff_length=32).model_copy(update={"cutoff_length": 8}), Environment(Path("python"), ())
-    found = prepare_conversations([raw], data, KEY, tmp_path / "out", Silence())
+    found = prepare_conversations([raw], data, KEY, tmp_path / "out", Silence(), settings=PLAIN)
     dataset, report = fit_dataset(found, data, "qwen", "tokenizer", here, Silence())
     made = examples(tmp_path / "out")
     assert sorted(map(words, [*made["train"], *made["validation"]])) == sorted(
@@ -381,51 +393,25 @@ def test_private_logs_are_not_called_public(tmp_path: Path) -> None:
     assert not dataset.public_sample
 
 
-CONVERTED = "hint: save it as UTF-8, for example `iconv -f GB18030 -t UTF-8 OLD > NEW`"
-AS_TEXT = "hint: export the log as CSV or JSON Lines in UTF-8"
-RAGGED = """\
-log.csv is broken at row 2: 2 cells under 3 names
-
-hint: open it in an editor at that row, or export it again"""
-NO_ROLES = """\
-2 messages make 0 usable conversations, and 2 are the least
-  unknown_role  2 messages dropped
-
-hint: customers are called buyer, caller, client, consumer, contact, customer, end_user, enduser, ...; \
-agents admin, advisor, agent, assistant, bot, gpt, ..."""
-COLUMNS = """\
-  columns it has      `thread_id`, `role`, 1 with names that are not shown: they could be somebody's words
-  text can be called  text, body, message, content, message_text, body_text, plain_body, utterance, msg, 内容
-
-hint: rename the columns in the export: it needs text, conversation and role, or question and answer"""
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (
-            b"\x7fELF\x00\x01",
-            "log.csv is a binary file, not text\n\nhint: export the log as CSV or JSON Lines in UTF-8",
-        ),
-        (b"role,text\nuser,\xc4\xe3", f"log.csv is not UTF-8: byte 15 cannot be read\n\n{CONVERTED}"),
-        ("a,b".encode("utf-16"), "log.csv is UTF-16 text\n\n" + CONVERTED.replace("GB18030", "UTF-16")),
+        (b"\x7fELF\x00\x01", "log.csv is a binary file, not text\n\nhint: export the log as CSV or JSON Lines"),
         (b"", "log.csv is empty\n\nhint: export it again, or remove it"),
-        (b"thread_id,role,text\n", "log.csv has no rows\n\nhint: export them again, or remove them"),
-        (b"thread_id,role,Hello I am Ann\n1,user,Hi\n", f"log.csv has no text column\n{COLUMNS}"),
-        (b"thread_id,role,text\n1,user,Hi\n1,agent\n", RAGGED),
-        (
-            b'{"thread_id": 1, "role": "user", "text": "Hi"}\n{"thread_id"',
-            "log.csv is broken at line 2: not a JSON object\n\nhint: it must hold one object a line",
-        ),
-        (b"thread_id,role,text\n1,Ann,Hi\n1,Bob,Yes\n", NO_ROLES),
+        (b"thread_id,role,text\n", "log.csv has no rows\n\nhint: export it again, or remove it"),
+        (b"thread_id,role,Hello I am Ann\n1,user,Hi\n", "log.csv has no text column"),
+        (b"thread_id,role,text\n1,Ann,Hi\n1,Bob,Yes\n", "log.csv has 2 different values in its role column"),
+        (b"thread_id,role,text\n1,user,Hi\n1,agent\n", "2 messages make 0 usable conversations, and 2 are the least"),
     ],
-    ids=["binary", "not utf-8", "utf-16", "empty", "header only", "no text", "ragged", "broken json", "no roles"],
+    ids=["binary", "empty", "header only", "no text", "no roles", "ragged"],
 )
 def test_bad_input_gives_one_clear_error_and_writes_nothing(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "log.csv").write_bytes(content)
     with pytest.raises(LfbError) as caught:
         prepare(tmp_path, tmp_path / "out")
-    assert str(caught.value) == f"error: {message}"
+    assert str(caught.value).startswith(f"error: {message}")
+    assert caught.value.hint
+    assert "Ann" not in str(caught.value)
     assert [path.name for path in (tmp_path / "out").glob("*") if path.name != ".lock"] == []
 
 
@@ -440,21 +426,21 @@ def test_missing_files_and_empty_folders_are_named(tmp_path: Path) -> None:
     assert caught.value.hint == "run `lfb prepare` first"
 
 
-def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
+def test_all_files_without_a_known_shape_are_named_at_once(tmp_path: Path) -> None:
     export(tmp_path / "raw", "a.csv", "thread_id,role\n1,user\n")
-    export(tmp_path / "raw", "b.jsonl", "[]")
+    export(tmp_path / "raw", "b.jsonl", '{"who": "Ann", "what": "hello there, my friend"}\n')
     with pytest.raises(LfbError) as caught:
         prepare(tmp_path / "raw", tmp_path / "out")
-    assert [(fault.where, fault.problem) for fault in caught.value.faults] == [
-        ("a.csv", "has no text column"),
-        ("b.jsonl", "is one JSON array"),
-    ]
+    assert {fault.where for fault in caught.value.faults} >= {"a.csv", "b.jsonl"}
+    assert "friend" not in str(caught.value)
 
 
 def test_one_customer_alone_cannot_be_split(tmp_path: Path) -> None:
     rows = "".join(f"{n},c1,user,Q\n{n},c1,agent,A\n" for n in range(3))
     raw = export(tmp_path / "raw", "log.csv", "thread_id,customer_id,role,text\n" + rows)
-    with pytest.raises(LfbError, match="^error: all 3 conversations are of one customer, so none can be held out\n"):
+    with pytest.raises(
+        LfbError, match="^error: all 3 conversations are of one customer or say the same, so none can be held out\n"
+    ):
         prepare(raw, tmp_path / "out")
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import PLAIN
 
 from lf_bridge.errors import LfbError
 from lf_bridge.prepare.fitting import split_pairs
@@ -19,7 +20,7 @@ from lf_bridge.prepare.prepare import fit_dataset, prepare_conversations
 from lf_bridge.recipe.model import Data
 from lf_bridge.talk import Silence
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12)
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)) | st.sampled_from("\n\t"), max_size=12)
 MESSAGE = st.tuples(
     st.sampled_from(["a", "b", "c", ""]), st.sampled_from(["user", "agent", "system", "?"]), st.integers(0, 5), TEXT
 )
@@ -33,7 +34,7 @@ def prepared(messages: list[tuple[str, str, int, str]]) -> tuple[list[list[str]]
         with open(raw, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerows([("thread_id", "role", "created_at", "text"), *messages])
-        found = prepare_conversations([raw], data, b"key", out, Silence())
+        found = prepare_conversations([raw], data, b"key", out, Silence(), settings=PLAIN)
         _, report = fit_dataset(found, data, "qwen", None, None, Silence())
         files = json.loads((out / "dataset.json").read_text())["files"]
         examples = [one for split in ("train", "validation") for one in json.loads((out / files[split]).read_text())]

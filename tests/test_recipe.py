@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lf_bridge.errors import LfbError
-from lf_bridge.recipe.describe import commented_yaml, explain, json_schema
-from lf_bridge.recipe.load import list_recipes, load_recipe
+from lf_bridge.recipe.describe import commented_yaml, explain, json_schema, markdown_table
+from lf_bridge.recipe.load import list_recipes, load_recipe, load_settings
 from lf_bridge.recipe.model import Recipe, Scratch
+from lf_bridge.recipe.preparing import Mapping, PrepareSettings
 from lf_bridge.recipe.yaml_file import read_yaml
 
 SHELF = Path(__file__).parent.parent
@@ -91,9 +92,21 @@ def test_what_a_recipe_shows_is_a_recipe_again(tmp_path: Path) -> None:
     assert load_recipe(write(tmp_path, "shown.yaml", commented_yaml(demo))).recipe == demo
 
 
+def test_the_settings_that_are_printed_are_the_defaults(tmp_path: Path) -> None:
+    printed = write(tmp_path, "prepare.yaml", commented_yaml(PrepareSettings()))
+    assert load_settings(printed, PrepareSettings) == PrepareSettings()
+
+
+def test_the_table_of_settings_shows_defaults_as_yaml_takes_them() -> None:
+    table = markdown_table(PrepareSettings)
+    assert "| `quality.languages` | list; default `[]` |" in table
+    assert "| `split.leak_check` | true, false; default `true` |" in table
+    assert "default `Use what is known here:\\n{knowledge}" in table
+
+
 def test_every_field_says_what_it_means() -> None:
-    sections = {name: field.annotation for name, field in Recipe.model_fields.items()}
-    fields = [field for section in (*sections.values(), Scratch) for field in section.model_fields.values()]
+    sections = [field.annotation for model in (Recipe, PrepareSettings) for field in model.model_fields.values()]
+    fields = [field for section in (*sections, Scratch, Mapping) for field in section.model_fields.values()]
     assert len(fields) > 40
     assert all(field.description for field in (*Recipe.model_fields.values(), *fields))
     assert json_schema()["additionalProperties"] is False

@@ -9,7 +9,10 @@ from lf_bridge.cli.chat import chat
 from lf_bridge.cli.console import run_guarded
 from lf_bridge.cli.doctor import doctor
 from lf_bridge.cli.export import export
+from lf_bridge.cli.forget import forget
+from lf_bridge.cli.formats import formats
 from lf_bridge.cli.init import init
+from lf_bridge.cli.inspect import inspect
 from lf_bridge.cli.prepare import prepare
 from lf_bridge.cli.publish import publish
 from lf_bridge.cli.recipe import recipe
@@ -30,7 +33,7 @@ def lfb() -> None:
     """From raw support logs to a model that answers: LLaMA-Factory trains it, Ollama serves it."""
 
 
-for command in (init, doctor, prepare, train, export, publish, chat, run, recipe):
+for command in (init, doctor, inspect, formats, prepare, train, export, publish, chat, run, recipe, forget):
     lfb.add_command(command)
 
 

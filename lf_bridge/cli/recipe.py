@@ -13,7 +13,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.group()
 def recipe() -> None:
-    """Look at recipes: list, show, check, and explain their fields."""
+    """Look at recipes: list, show, check, and explain their fields; print the settings of prepare."""
 
 
 @recipe.command("list")
@@ -48,6 +48,15 @@ def check(files: tuple[Path, ...], overrides: tuple[str, ...], as_json: bool) ->
         print_json({"checked": [str(file) for file in files]})
     else:
         click.echo("\n".join(f"ok  {file}" for file in files))
+
+
+@recipe.command()
+def settings() -> None:
+    """A `prepare.yaml` with every rule of `lfb prepare` at its default, under its meaning."""
+    from lf_bridge.recipe.describe import commented_yaml
+    from lf_bridge.recipe.preparing import PrepareSettings
+
+    click.echo(commented_yaml(PrepareSettings()))
 
 
 @recipe.command()

@@ -32,11 +32,6 @@ def export(trained: Run, recipe: Recipe, validation: Path, environment: Environm
     logits on held-out turns, the merged model differs from the base, its own chat template renders what was trained,
     its configs end an answer with the token that the template does. Raises ``LfbError`` naming what does not hold.
     """
-    if trained.stage == "pt":
-        raise LfbError(
-            f"{trained.name} is a base model, not a tuned one",
-            hint="name it as `model.base` in a recipe and train that",
-        )
     step = keyed_step(
         trained.folder,
         "export",
@@ -106,7 +101,7 @@ def _request(trained: Run, recipe: Recipe, validation: Path, model: Path, cases:
         "template": trained.template,
         "validation": str(validation),
         "cases": recipe.evaluate.cases,
-        "questions": recipe.evaluate.questions,
+        "questions": 0 if trained.stage == "pt" else recipe.evaluate.questions,
         "answer_tokens": recipe.evaluate.answer_tokens,
         "trust_remote_code": recipe.model.trust_remote_code,
         "device": recipe.compute.device,

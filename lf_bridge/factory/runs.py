@@ -39,6 +39,11 @@ def find_run(workspace: Workspace, wanted: str | None) -> Run:
     raise LfbError(f"`{wanted}` {problem}", hint=f"finished runs: {known}")
 
 
+def all_runs(workspace: Workspace) -> list[Run]:
+    """Every finished run."""
+    return [run for _, run in _finished(workspace)]
+
+
 def _finished(workspace: Workspace) -> Iterator[tuple[str, Run]]:
     for folder in sorted(workspace.runs.glob("*/")):
         record = read_record(folder / TRAIN)

@@ -156,9 +156,9 @@ def _environment(recipe: Recipe, environment: Environment, working: Path) -> dic
 
 
 def _check_loaded(log: Path, material: Material, *, begun_at: int | None = None) -> bool:
-    if material.texts is not None:
-        return check_loaded(log, packed=True, train=material.documents, validation=None, begun_at=begun_at)
-    dataset = material.dataset
+    if material.rows:
+        return check_loaded(log, packed=True, train=material.rows, validation=None, begun_at=begun_at)
+    dataset = material.answers
     return check_loaded(
         log, packed=False, train=dataset.train_examples, validation=dataset.validation_examples, begun_at=begun_at
     )
@@ -191,9 +191,9 @@ def _result(
         "adapter": recipe.method.finetuning == "lora",
         "template": recipe.model.template,
         "system": recipe.data.system,
-        "dataset": workspace.relative(dataset.folder),
-        "dataset_digest": dataset.digest,
-        "public_sample": dataset.public_sample,
+        "dataset": workspace.relative(material.folder),
+        "dataset_digest": dataset.digest if dataset else material.digest,
+        "public_sample": bool(dataset and dataset.public_sample and not material.documents),
         "seconds": Stopwatch(working / "seconds").before,
         "tensors": tensors,
         "loss": losses.get("loss"),
@@ -220,6 +220,11 @@ def _hint(recipe: Recipe) -> Callable[[str], str | None]:
             return (
                 f"set `train.batch_size: {size}` and `train.gradient_accumulation: {accumulation}` "
                 "(same effective batch), then run the same command again"
+            )
+        if recipe.method.stage == "pt" and exception == "RuntimeError":
+            return (
+                "read the log (it is private); if it says `Cannot find sufficient samples`, the texts do not fill a "
+                "block of `data.cutoff_length` tokens: lower it, or give more of them"
             )
         if re.search("ModuleNotFound|ImportError", exception):
             return "`lfb doctor` says what does not import and how to mend it"

@@ -1,11 +1,11 @@
 """Count tokens of conversations as LLaMA-Factory will train them, and defuse special tokens that people typed.
 
 Runs in the training environment: ``python fit.py request.json response.json``. Request: {template, tokenizer,
-trust_remote_code, system, cutoff_length, conversations, answers}; ``conversations`` is a JSON Lines file with a list of
-texts a line (customer and agent in turns). For each line one goes into ``answers``: {prompts, answers: tokens of each
-pair in order; tokens: in total; defused: {turn: new text}}, and for those over the cutoff {opening: tokens of each
-prompt where it begins an example; closing: tokens at an example's end}. Response: {special_tokens}, or {near_templates}
-for a template that is not there, or {tokenizer_problem}.
+trust_remote_code, system, cutoff_length, conversations, answers}; ``conversations`` are JSON Lines files with a list of
+texts a line (customer and agent in turns). For each line one goes into its file in ``answers``: {prompts, answers:
+tokens of each pair in order; tokens: in total; defused: {turn: new text}}, and for those over the cutoff {opening:
+tokens of each prompt where it begins an example; closing: tokens at an example's end}. Response: {special_tokens}, or
+{near_templates} for a template that is not there, or {tokenizer_problem}.
 """
 
 import difflib
@@ -39,9 +39,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     template = get_template_and_fix_tokenizer(tokenizer, DataArguments(template=name))
     special = sorted(special_texts(tokenizer), key=lambda text: (-len(text), text))
     pattern = re.compile("|".join(map(re.escape, special))) if special else None
-    with open(request["conversations"], encoding="ascii") as lines, open(request["answers"], "w") as output:
-        for line in lines:
-            output.write(json.dumps(fit(json.loads(line), template, tokenizer, pattern, request)) + "\n")
+    for asked, answered in zip(request["conversations"], request["answers"], strict=True):
+        with open(asked, encoding="ascii") as lines, open(answered, "w") as output:
+            for line in lines:
+                output.write(json.dumps(fit(json.loads(line), template, tokenizer, pattern, request)) + "\n")
     return {"special_tokens": special}
 
 

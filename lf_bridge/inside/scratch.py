@@ -1,12 +1,14 @@
 """Make the folder of a tiny Qwen2-shaped model without weights: tokenizer trained on the given text, and its config.
 
-Request: {texts: JSON Lines file of [{role, content}, ...] a line, output: folder, shape: {...}, pretrain: file to
-write}. Response: {vocabulary_size, documents}. ``pretrain`` gets one {"text": ...} a line: each conversation in ChatML
-without a system text, so that the turn tokens are not strangers when the adapter is trained.
+Request: {texts: JSON Lines file of [{role, content}, ...] a line, documents: one of {"text"} a line or null, output:
+folder, shape: {...}, pretrain: file to write}. Response: {vocabulary_size, documents}. ``pretrain`` gets one
+{"text": ...} a line: each conversation in ChatML without a system text, so that the turn tokens are not strangers when
+the adapter is trained. The tokenizer is trained on both.
 """
 
 import json
 import sys
+from itertools import chain
 from pathlib import Path
 
 # Qwen2's own expression: https://huggingface.co/Qwen/Qwen2.5-7B-Instruct, tokenizer.json, pre_tokenizer
@@ -23,6 +25,8 @@ def main(asked: str, answered: str) -> None:
     request = json.loads(Path(asked).read_text())
     shape = request["shape"]
     conversations = [json.loads(line) for line in Path(request["texts"]).read_text(encoding="utf-8").splitlines()]
+    path = request.get("documents")
+    documents = [json.loads(line)["text"] for line in Path(path).read_text("ascii").splitlines()] if path else []
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -33,7 +37,7 @@ def main(asked: str, answered: str) -> None:
     )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
-        (turn["content"] for conversation in conversations for turn in conversation),
+        chain((turn["content"] for conversation in conversations for turn in conversation), documents),
         trainers.BpeTrainer(
             vocab_size=shape["vocabulary_size"] - len(SPECIAL),
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),

@@ -46,13 +46,22 @@ def write_json(texts: pa.Array, starts: npt.NDArray[Any], shape: Shape) -> list[
     place = np.arange(len(texts))
     lengths = np.diff(np.append(starts, len(texts)))
     agent = (place - np.repeat(starts, lengths)) % 2 == 1
-    escaped = pa.array([encode_basestring_ascii(text) for text in texts.to_pylist()], pa.string())
     before = pc.if_else(pa.array(agent), shape.agent, shape.customer)
-    pieces = pc.binary_join_element_wise(before, escaped, shape.after, "")
+    pieces = pc.binary_join_element_wise(before, _escape(texts), shape.after, "")
     offsets = pa.array(np.append(starts, len(texts)), pa.int32())
     joined = pc.binary_join(pa.ListArray.from_arrays(offsets, pieces), ", ")
     written: list[str] = pc.binary_join_element_wise(shape.begin, joined, shape.end, "").to_pylist()
     return written
+
+
+def _escape(texts: pa.Array) -> pa.Array:
+    """Texts as JSON strings: those that need no escape are only quoted."""
+    special = pc.match_substring_regex(texts, r"[^ !#-\[\]-~]")
+    quoted = pc.binary_join_element_wise('"', texts, '"', "")
+    if pc.any(special).as_py():
+        escaped = [encode_basestring_ascii(text) for text in texts.filter(special).to_pylist()]
+        quoted = pc.replace_with_mask(quoted, special, pa.array(escaped, pa.string()))
+    return quoted
 
 
 def conversation_starts(conversations: pa.Array) -> npt.NDArray[Any]:

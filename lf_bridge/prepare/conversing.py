@@ -1,239 +1,259 @@
-"""Step one: read, thread, merge, repair and split, in bounded memory.
+"""Step one: read, clean, redact, thread, judge, compare and split, in bounded memory and on all cores.
 
-Messages are spread over parts by the hash of their thread; each part is whole for its threads and handled alone.
+Messages are spread over parts by the hash of their thread; workers handle the parts, and only what concerns all of
+them (duplicates, the split, the limit of the quarantine) is decided here, on a few numbers a conversation.
 """
 
 from __future__ import annotations
 
-import resource
-import sys
+import os
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.ipc
-import pyarrow.parquet as pq
 
-from lf_bridge.errors import Fault, LfbError
-from lf_bridge.prepare.assemble import PLAIN, conversation_starts, write_json
+from lf_bridge.errors import LfbError
+from lf_bridge.prepare.finishing import Finished, FinishJob, finish_part
 from lf_bridge.prepare.folder import keep, private_file
-from lf_bridge.prepare.formats.columns import AGENT, CUSTOMER
-from lf_bridge.prepare.formats.sniff import Format, sniff
-from lf_bridge.prepare.formats.table import ROLES, UNREAD
-from lf_bridge.prepare.records import ConversationCounts, Conversations, FileRead, MessageCounts, Report
-from lf_bridge.prepare.sources import Source, for_each
-from lf_bridge.prepare.threads import conversation_hash, customer_hash, thread
+from lf_bridge.prepare.parts import PartJob, PartResult, peak_memory, work_part
+from lf_bridge.prepare.quality import split
+from lf_bridge.prepare.reading import Reading, count_parts, refuse_faults, spread
+from lf_bridge.prepare.records import ConversationCounts, Conversations, FileRead, MessageCounts, Report, Stage
+from lf_bridge.prepare.settling import Fate, Plan, count_dropped, count_duplicates, decide_fates, findings_of
+from lf_bridge.prepare.sources import Source
+from lf_bridge.prepare.streams import join_streams, read_stream, write_stream
+from lf_bridge.prepare.threads import Numbers, numbers
+from lf_bridge.prepare.workers import Workers
 from lf_bridge.talk import Talk
 
-_PART_BYTES = 48 << 20
+Counts = Counter[tuple[str, str | None]]
 
 
 def build_conversations(
     sources: Sequence[Source],
     warnings: Sequence[str],
-    *,
+    plan: Plan,
     folder: Path,
     work: Path,
-    identity: str,
-    key: bytes,
-    validation_fraction: float,
-    seed: int,
+    workers: Workers,
     talk: Talk,
 ) -> Conversations:
-    """Do step one and move its files into the folder; ``identity`` is its key. Raises ``LfbError`` for raw data that
-    cannot be read or split; nothing has been moved then."""
-    started = time.monotonic()
-    formats = for_each([(source.label, partial(sniff, source.path, source.label)) for source in sources])
-    parts = max(1, -(-sum(source.bytes for source in sources) // _PART_BYTES))
-    files, found = _spread(sources, formats, parts, work, key, talk)
-    empty = [Fault(file.path, "has no rows") for file in files if not file.read]
-    if empty:
-        message = f"{empty[0].where} has no rows" if len(empty) == 1 else f"{len(empty)} files have no rows"
-        raise LfbError(message, faults=empty if len(empty) > 1 else (), hint="export them again, or remove them")
-    shares, dropped, counts = _thread_parts(parts, work, [file.path for file in files], key, seed)
-    limit = _validation_below(shares, validation_fraction, counts, files)
-    _write_pretrain(work, limit)
-    held_out = int((shares < limit).sum())
-    if len(shares) >= 20 and not 0.3 < held_out / (validation_fraction * len(shares)) < 3:
-        found.append(
-            f"{held_out} of {len(shares)} conversations are held out, not {validation_fraction:.0%}: "
-            "a few customers have most of them; another `data.split_seed` splits them otherwise"
-        )
-    turns, ledger, pretrain = (
-        keep(work / name, folder) for name in ("conversations.parquet", "ledger.parquet", "pretrain.jsonl")
-    )
+    """Do step one and move its files into the folder. Raises ``LfbError`` for raw data that cannot be read or split,
+    and for too many conversations with personal data left; nothing has been moved then."""
+    started, stages = time.monotonic(), _Stages()
+    if count_parts(sum(source.bytes for source in sources)) > 1:
+        workers.start()
+    reading = _read(sources, plan, work, talk)
+    stages.note("read")
+    results = _work(workers, reading, plan, work, talk)
+    for result in results:
+        stages.add(result.seconds)
+    stages.skip()
+    fate = decide_fates(results, reading, plan, work)
+    stages.note("duplicates and split")
+    finished = list(workers.map(finish_part, _finish_jobs(results, fate, work)))
+    stages.note("finish")
+    files = _join(work, folder, reading.parts, results, fate, plan)
+    stages.note("join")
+    read, counts = _count_files(reading, finished)
     seconds = time.monotonic() - started
+    held_out = int(fate.validation[fate.turns > 0].sum())
+    alive = int((fate.turns > 0).sum())
+    report = Report(
+        messages=message_counts(counts),
+        conversations=ConversationCounts(
+            alive - held_out, held_out, _add([count_dropped(fate.reason), *(result.lost for result in results)])
+        ),
+        files=read,
+        warnings=(*warnings, *reading.warnings, *_fault_lines(reading), *fate.warnings),
+        seconds=round(seconds, 3),
+        messages_per_second=round(sum(one.read for one in read) / max(seconds, 1e-3)),
+        peak_memory_bytes=_memory(results),
+        duplicates=count_duplicates(fate.reason),
+        redacted=_add([result.redacted for result in results]),
+        quarantined=dict(sorted(Counter(reason for reason, _ in findings_of(results)).items())),
+        stages=stages.all(),
+        languages=_add([result.languages for result in results]),
+        turns=_add([one.turns for one in finished]),
+        lengths=_add([one.lengths for one in finished]),
+    )
     return Conversations(
         folder=folder,
-        key=identity,
-        turns=turns,
-        ledger=ledger,
-        pretrain=pretrain,
-        validation_below=limit,
-        public_sample=all(source.public for source in sources),
-        report=Report(
-            messages=message_counts(counts),
-            conversations=ConversationCounts(len(shares) - held_out, held_out, dict(sorted(dropped.items()))),
-            files=tuple(files),
-            warnings=(*warnings, *found),
-            seconds=round(seconds, 3),
-            messages_per_second=round(sum(file.read for file in files) / max(seconds, 1e-3)),
-            peak_memory_bytes=peak_memory(),
-        ),
+        key=plan.identity,
+        public_sample=all(source.public for source in sources) and (plan.before is None or plan.before.public_sample),
+        report=report,
+        **files,
     )
 
 
-def message_counts(counts: Counter[tuple[str, str | None]]) -> MessageCounts:
+def message_counts(counts: Counts) -> MessageCounts:
     """The numbers of a ledger, from how often each (state, reason) stands in it."""
     dropped = {str(reason): count for (state, reason), count in sorted(counts.items(), key=str) if state == "dropped"}
     return MessageCounts(sum(counts.values()), counts[("kept", None)], counts[("merged", None)], dropped)
 
 
-def count_states(ledger: pa.Table) -> Counter[tuple[str, str | None]]:
-    """How often each (state, reason) stands in a ledger."""
-    grouped = ledger.select(["state", "reason"]).group_by(["state", "reason"]).aggregate([([], "count_all")])
-    return Counter({(row["state"], row["reason"]): row["count_all"] for row in grouped.to_pylist()})
+class _Stages:
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def note(self, name: str) -> None:
+        since, self._since = self._since, time.perf_counter()
+        self.add({name: self._since - since})
+
+    def skip(self) -> None:
+        self._since = time.perf_counter()
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        for name, spent in seconds.items():
+            self._seconds[name] = self._seconds.get(name, 0.0) + spent
+
+    def all(self) -> tuple[Stage, ...]:
+        return tuple(Stage(name, round(spent, 3)) for name, spent in self._seconds.items())
 
 
-def peak_memory() -> int:
-    """The most memory in bytes that this process and any one of its children has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+def _read(sources: Sequence[Source], plan: Plan, work: Path, talk: Talk) -> Reading:
+    before: Sequence[FileRead] = ()
+    old: Sequence[pa.Table] = ()
+    if plan.before:
+        store = plan.before.folder / plan.before.store
+        before, old = plan.before.report.files, [read_stream(store, offset) for offset in plan.before.store_at]
+    reading = spread(sources, plan.options, work, plan.key, talk, before, old)
+    new = reading.files[len(before) :]
+    if not any(file.read for file in new):
+        if plan.options.format:
+            raise LfbError(
+                f"{new[0].path} holds nothing of the format `{plan.options.format}`",
+                hint="`lfb formats` lists what each format needs; without --format it is told by itself",
+            )
+        raise LfbError(f"{new[0].path} has no rows", hint="export it again, or remove it")
+    if plan.strict:
+        refuse_faults(reading)
+    return reading
 
 
-def _spread(
-    sources: Sequence[Source], formats: Sequence[Format], parts: int, work: Path, key: bytes, talk: Talk
-) -> tuple[list[FileRead], list[str]]:
-    """Write the messages of all files into the parts; returns what was read and warnings."""
-    files, warnings = [], []
-    total = sum(source.bytes for source in sources)
-    with ExitStack() as stack:
-        meter = stack.enter_context(talk.meter("reading", "bytes"))
-        write = _open_parts(parts, work, stack)
-        done = 0
-        for number, (source, form) in enumerate(zip(sources, formats, strict=True)):
-            read = unknown = unread = 0
-            for batch in form.read():
-                write(_hashed(batch, number, key))
-                read += batch.num_rows
-                unknown += pc.sum(pc.equal(batch["role"], ROLES.index("unknown"))).as_py() or 0
-                unread += pc.sum(pc.equal(batch["time"], UNREAD)).as_py() or 0
-            if unknown:
-                warnings.append(f"{source.label}: {unknown} messages are from neither customer nor agent")
-            if unread:
-                warnings.append(
-                    f"{source.label}: {unread} times cannot be read; those conversations stay in file order"
-                )
-            files.append(FileRead(source.label, form.name, read))
-            done += source.bytes
-            meter.update(done, total)
-    return files, warnings
+def _work(workers: Workers, reading: Reading, plan: Plan, work: Path, talk: Talk) -> list[PartResult]:
+    jobs = [PartJob(part, work, plan.settings, plan.key, plan.allowed) for part in range(reading.parts)]
+    results = []
+    with talk.meter("cleaning", "parts") as meter:
+        for result in workers.map(work_part, jobs):
+            results.append(result)
+            meter.update(len(results), len(jobs))
+    return results
 
 
-def _open_parts(parts: int, work: Path, stack: ExitStack) -> Callable[[pa.RecordBatch], None]:
-    writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
-
-    def write(batch: pa.RecordBatch) -> None:
-        places = np.zeros(batch.num_rows, np.int64)
-        if parts > 1:
-            names = batch["conversation"].fill_null("0000").to_pylist()
-            places = np.fromiter((int(name[:4], 16) * parts >> 16 for name in names), np.int64, len(names))
-        for part in np.unique(places).tolist():
-            if part not in writers:
-                file = stack.enter_context(private_file(work / f"part-{part}.arrow"))
-                writers[part] = stack.enter_context(pa.ipc.new_stream(file, batch.schema))
-            writers[part].write_batch(batch if parts == 1 else batch.filter(pa.array(places == part)))
-
-    return write
-
-
-def _hashed(batch: pa.RecordBatch, number: int, key: bytes) -> pa.RecordBatch:
-    """The batch with its file's number, and threads and people under their hashes only."""
-    columns = {name: batch[name] for name in batch.schema.names}
-    for name, hashed in (("conversation", conversation_hash), ("customer", customer_hash)):
-        coded = columns[name].dictionary_encode()
-        hashes = pa.array([hashed(key, value) for value in coded.dictionary.to_pylist()], pa.string())
-        columns[name] = hashes.take(coded.indices)
-    columns["file"] = pa.array(np.full(batch.num_rows, number, np.int32))
-    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+def _finish_jobs(results: Sequence[PartResult], fate: Fate, work: Path) -> list[FinishJob]:
+    jobs, first = [], 0
+    for result in results:
+        mine = slice(first, first + len(result.reason))
+        findings: dict[int, tuple[tuple[str, str], ...]] = {}
+        for unit, reason, finding in result.findings:
+            findings[unit] = (*findings.get(unit, ()), (reason, finding))
+        jobs.append(
+            FinishJob(
+                result.number,
+                work,
+                result.units["name"].combine_chunks(),
+                numbers(result.units, "customer"),
+                result.start,
+                fate.reason[mine],
+                fate.turns[mine],
+                result.cut,
+                fate.validation[mine],
+                findings,
+            )
+        )
+        first += len(result.reason)
+    return jobs
 
 
-def _thread_parts(
-    parts: int, work: Path, labels: Sequence[str], key: bytes, seed: int
-) -> tuple[np.ndarray, Counter[str], Counter[tuple[str, str | None]]]:
-    """Thread each part into a row group of both files; returns the shares of the conversations, and counts."""
-    shares: list[np.ndarray] = []
-    dropped: Counter[str] = Counter()
-    counts: Counter[tuple[str, str | None]] = Counter()
-    names = pa.array(labels, pa.string())
-    with ExitStack() as stack:
-        outputs = {
-            name: stack.enter_context(private_file(work / f"{name}.parquet")) for name in ("conversations", "ledger")
-        }
-        writers: dict[str, pq.ParquetWriter] = {}
+def _join(
+    work: Path, folder: Path, parts: int, results: Sequence[PartResult], fate: Fate, plan: Plan
+) -> dict[str, Any]:
+    """Put the files of the parts together and move them into the folder; returns the fields of ``Conversations``."""
+    files: dict[str, Any] = {}
+    everyone = pa.concat_tables([result.units for result in results])
+    customers = np.where(numbers(everyone, "customer") > 0, numbers(everyone, "customer"), numbers(everyone, "thread"))
+    stay = fate.turns > 0
+    people, first = np.unique(customers[stay], return_index=True)
+    sides = pa.table({"customer": people, "validation": fate.validation[stay][first]})
+    write_stream(work / "people.arrows", sides)
+    files["people"] = keep(work / "people.arrows", folder, plan.identity)
+    _side_preferences(work, results, customers, sides, plan)
+    for name, whole in (
+        ("turns", "conversations"),
+        ("accounts", "messages"),
+        ("store", "store"),
+        ("preferences", "preferences"),
+    ):
+        paths = [work / f"{name}-{part}.arrow" for part in range(parts)]
+        field = "ledger" if name == "accounts" else name
+        files[f"{field}_at"] = tuple(join_streams(paths, work / f"{whole}.arrows"))
+        files[field] = keep(work / f"{whole}.arrows", folder, plan.identity)
+    with private_file(work / "quarantine.jsonl") as output:
         for part in range(parts):
-            path = work / f"part-{part}.arrow"
-            if not path.exists():
-                continue
-            with pa.OSFile(str(path)) as file:
-                messages = pa.ipc.open_stream(file).read_all()
-            path.unlink()
-            done = thread(messages, key, seed)
-            label = pa.DictionaryArray.from_arrays(done.ledger["file"].combine_chunks(), names)
-            ledger = done.ledger.set_column(0, "file", label)
-            for name, table in (("conversations", done.turns), ("ledger", ledger)):
-                if name not in writers:
-                    writers[name] = stack.enter_context(
-                        pq.ParquetWriter(outputs[name], table.schema, compression="zstd")
-                    )
-                writers[name].write_table(table, row_group_size=max(1, table.num_rows))
-            starts = conversation_starts(done.turns["conversation"].combine_chunks())
-            shares.append(done.turns["share"].to_numpy()[starts])
-            dropped.update(done.dropped)
-            counts.update(count_states(ledger))
-    return np.concatenate(shares), dropped, counts
+            with open(work / f"quarantine-{part}.jsonl", "rb") as file:
+                shutil.copyfileobj(file, output, 1 << 20)
+    there = (work / "quarantine.jsonl").stat().st_size
+    files["quarantine"] = keep(work / "quarantine.jsonl", folder, plan.identity) if there else None
+    return files
 
 
-def _validation_below(
-    shares: np.ndarray, fraction: float, counts: Counter[tuple[str, str | None]], files: Sequence[FileRead]
-) -> float:
-    """The share below which a conversation is held out, moved as little as needed to leave neither split empty."""
-    if len(shares) < 2:
-        dropped = message_counts(counts).dropped
-        reasons = [Fault(reason, f"{count} messages dropped") for reason, count in dropped.items()]
-        hint = (
-            f"customers are called {', '.join(sorted(CUSTOMER)[:8])}, ...; agents {', '.join(sorted(AGENT)[:6])}, ..."
-        )
-        raise LfbError(
-            f"{sum(file.read for file in files)} messages make {len(shares)} usable conversations, and 2 are the least",
-            faults=reasons,
-            hint=hint if "unknown_role" in dropped else "give more conversations in which an agent answers a customer",
-        )
-    low, high = float(shares.min()), float(shares.max())
-    if low == high:
-        raise LfbError(
-            f"all {len(shares)} conversations are of one customer, so none can be held out",
-            hint="give logs of at least 2 customers",
-        )
-    return min(max(fraction, float(np.nextafter(low, 1.0))), high)
+def _side_preferences(
+    work: Path, results: Sequence[PartResult], customers: Numbers, sides: pa.Table, plan: Plan
+) -> None:
+    """Put each judged answer on its customer's side, also of a customer of whom no conversation is kept."""
+    known, validation = numbers(sides, "customer"), numbers(sides, "validation")
+    place = np.minimum(np.searchsorted(known, customers), len(known) - 1)
+    by_hash = split.is_held_out(customers, plan.data.validation_fraction, plan.data.split_seed)
+    held_out = np.where(known[place] == customers, validation[place], by_hash)
+    first = 0
+    for result in results:
+        path = work / f"preferences-{result.number}.arrow"
+        table = read_stream(path)
+        mine = held_out[first + numbers(table, "unit")]
+        path.unlink()
+        write_stream(path, table.append_column("validation", pa.array(mine)))
+        first += len(result.reason)
 
 
-def _write_pretrain(work: Path, limit: float) -> None:
-    turns = pq.ParquetFile(work / "conversations.parquet")
-    with private_file(work / "pretrain.jsonl") as output:
-        for group in range(turns.num_row_groups):
-            table = turns.read_row_group(group, columns=["conversation", "share", "text"])
-            table = table.filter(pc.greater_equal(table["share"], limit)).combine_chunks()
-            starts = conversation_starts(_flat(table, "conversation"))
-            output.writelines(f"{line}\n".encode("ascii") for line in write_json(_flat(table, "text"), starts, PLAIN))
+def _count_files(reading: Reading, finished: Sequence[Finished]) -> tuple[tuple[FileRead, ...], Counts]:
+    """The files with what became of their messages, and the same over all of them."""
+    each: dict[int, Counter[str]] = {}
+    counts: Counts = Counter()
+    for one in finished:
+        for (number, state, reason), count in one.counts.items():
+            each.setdefault(number, Counter())[state] += count
+            counts[(state, reason)] += count
+    files = []
+    for number, file in enumerate(reading.files):
+        states = each.get(number, Counter())
+        files.append(FileRead(file.path, file.format, file.read, states["kept"], states["merged"], states["dropped"]))
+    return tuple(files), counts
 
 
-def _flat(table: pa.Table, name: str) -> pa.Array:
-    column = table[name]
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def _fault_lines(reading: Reading) -> list[str]:
+    named = [f"{fault.where}: {fault.problem}" for fault in reading.faults.first]
+    more = sum(reading.faults.counts.values()) - len(named)
+    return [*named, *([f"{more} more records cannot be read"] if more else [])]
+
+
+def _add(counts: Sequence[Mapping[Any, int]]) -> dict[str, int]:
+    total: Counter[Any] = Counter()
+    for one in counts:
+        total.update(one)
+    return {str(name): count for name, count in sorted(total.items())}
+
+
+def _memory(results: Sequence[PartResult]) -> int:
+    """The peaks of this process and of each worker together."""
+    each: dict[int, int] = {}
+    for result in results:
+        each[result.process] = max(each.get(result.process, 0), result.peak_memory)
+    each[os.getpid()] = peak_memory()
+    return sum(each.values())

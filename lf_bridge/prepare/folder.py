@@ -21,7 +21,11 @@ from lf_bridge import handover, workspace
 from lf_bridge.errors import LfbError
 from lf_bridge.prepare.records import Conversations
 
-_DIGEST = re.compile(r"(train|validation|pretrain|ledger|conversations|dataset)-[0-9a-f]{12}\.(json|jsonl|parquet)")
+_DIGEST = re.compile(
+    r"(train|validation|rated|rated_validation|pairs|pairs_validation|pretrain|ledger|messages|store|people|preferences|"
+    r"quarantine|conversations|documents|dataset)-[0-9a-f]{12}"
+    r"\.(json|jsonl|parquet|arrows)"
+)
 _TAGS = {
     "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt",
     "observation_tag": "observation", "function_tag": "function_call", "system_tag": "system",
@@ -31,6 +35,9 @@ _COLUMNS: dict[str, str | None] = {
     "prompt": None, "query": None, "response": None, "history": None, "messages": "conversations", "system": "system",
     "tools": None, "images": None, "videos": None, "audios": None, "chosen": None, "rejected": None, "kto_tag": None,
 }  # fmt: skip
+_MORE_COLUMNS = {"rated": {"kto_tag": "kto_tag"}, "pairs": {"chosen": "chosen", "rejected": "rejected"}}
+PREFERENCES = ("rated", "rated_validation", "pairs", "pairs_validation")
+DOCUMENTS = "support_documents"
 _AGAIN = "run `lfb prepare` again"
 
 
@@ -63,13 +70,21 @@ def private_file(path: Path) -> BinaryIO:
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
-def keep(unfinished: Path, folder: Path) -> str:
-    """Move a whole file into the folder under its digest; ``train.json`` becomes ``train-0123456789ab.json``."""
-    name = f"{unfinished.stem}-{workspace.file_digest(unfinished)[:12]}{unfinished.suffix}"
+def keep(unfinished: Path, folder: Path, digest: str | None = None) -> str:
+    """Move a whole file into the folder under its digest; ``train.json`` becomes ``train-0123456789ab.json``.
+
+    ``digest`` is that of what it was made of, for files that only we read.
+    """
+    name = f"{unfinished.stem}-{(digest or workspace.file_digest(unfinished))[:12]}{unfinished.suffix}"
+    move(unfinished, folder / name)
+    return name
+
+
+def move(unfinished: Path, target: Path) -> None:
+    """Put a whole file where it belongs: it is on the disk before it has its name."""
     with open(unfinished, "rb") as file:
         os.fsync(file.fileno())
-    os.replace(unfinished, folder / name)
-    return name
+    os.replace(unfinished, target)
 
 
 def write_conversations(found: Conversations) -> None:
@@ -84,7 +99,7 @@ def conversations_with(folder: Path, key: str) -> Conversations | None:
         found = Conversations.from_json(folder, value)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    whole = all((folder / name).is_file() for name in (found.turns, found.ledger, found.pretrain))
+    whole = all((folder / name).is_file() for name in found.files())
     return found if whole and found.key == key else None
 
 
@@ -97,14 +112,42 @@ def commit(folder: Path, record: Mapping[str, Any]) -> None:
         f"support_{split}": {
             "file_name": record["files"][split],
             "formatting": "sharegpt",
-            "ranking": False,
-            "columns": _COLUMNS,
+            "ranking": split.startswith("pairs"),
+            "columns": {**_COLUMNS, **_MORE_COLUMNS.get(split.partition("_")[0], {})},
             "tags": _TAGS,
         }
-        for split in ("train", "validation")
+        for split in ("train", "validation", *PREFERENCES)
+        if split in record["files"]
     }
     info["lf_bridge"] = {"record": name}
-    _write(folder / "dataset_info.json", info)
+    _write(folder / "dataset_info.json", info | _documents(folder))
+
+
+def enter_documents(folder: Path, file: str, record: str) -> None:
+    """Name a file of documents and its record in ``dataset_info.json``; a later ``commit`` keeps the entry."""
+    columns = {**dict.fromkeys(_COLUMNS), "prompt": "text"}
+    entry = {DOCUMENTS: {"file_name": file, "formatting": "alpaca", "columns": columns, "record": record}}
+    if _documents(folder) != entry:
+        _write(folder / "dataset_info.json", _info(folder) | entry)
+    for path in folder.glob("documents-*"):
+        if path.name not in (file, record):
+            path.unlink()
+
+
+def _documents(folder: Path) -> dict[str, Any]:
+    try:
+        return {name: entry for name, entry in _info(folder).items() if name == DOCUMENTS}
+    except LfbError:
+        return {}
+
+
+def _info(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "dataset_info.json").read_bytes()))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError):
+        raise LfbError(f"{folder / 'dataset_info.json'} is damaged", hint=_AGAIN) from None
 
 
 def tidy(folder: Path) -> None:
@@ -113,10 +156,16 @@ def tidy(folder: Path) -> None:
     _copy(folder, name)
     needed = {name, f"conversations-{record['conversations'][:12]}.json", *record["files"].values()}
     found = conversations_with(folder, record["conversations"])
-    needed |= {found.turns, found.ledger} if found else set()
+    needed |= {*found.files(), training_texts_name(found)} if found else set()
+    needed |= {entry[part] for entry in _documents(folder).values() for part in ("file_name", "record")}
     for path in folder.iterdir():
         if _DIGEST.fullmatch(path.name) and path.name not in needed:
             path.unlink()
+
+
+def training_texts_name(found: Conversations) -> str:
+    """The file with the training split's texts, where a base model has been made of it."""
+    return f"pretrain-{found.key[:12]}.jsonl"
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -125,7 +174,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     Raises ``LfbError`` where there is none or it is damaged.
     """
     name, record = _committed(folder)
-    for split in ("train", "validation", "pretrain"):
+    for split in ("train", "validation"):
         path = folder / record["files"][split]
         digest = path.stem.rpartition("-")[2]
         if not path.is_file() or not workspace.file_digest(path).startswith(digest):
@@ -145,6 +194,7 @@ def read_dataset(folder: Path) -> handover.Dataset:
         train_examples=record["examples"]["train"],
         validation_examples=record["examples"]["validation"],
         public_sample=record["public_sample"],
+        people=folder / record["files"]["people"],
     )
 
 
@@ -156,18 +206,10 @@ def conversations_of(folder: Path) -> Conversations:
     return found
 
 
-def training_texts(folder: Path) -> Path:
-    """JSON Lines of the training split: a list of {"role", "content"} a line, no held-out conversation in it."""
-    return folder / str(read_record(folder)["files"]["pretrain"])
-
-
 def _committed(folder: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        info = json.loads((folder / "dataset_info.json").read_bytes())
-    except FileNotFoundError:
-        raise LfbError(f"{folder} holds no dataset", hint="run `lfb prepare` first") from None
-    except ValueError:
-        raise LfbError(f"{folder / 'dataset_info.json'} is damaged", hint=_AGAIN) from None
+    info = _info(folder)
+    if not info.keys() - {DOCUMENTS}:
+        raise LfbError(f"{folder} holds no dataset", hint="run `lfb prepare` first")
     try:
         name = str(info["lf_bridge"]["record"])
         data = (folder / name).read_bytes()

@@ -1,20 +1,21 @@
-"""Which raw files there are, and whether each is text that can be read at all."""
+"""Which raw files there are."""
 
 from __future__ import annotations
 
-import codecs
-import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from lf_bridge import workspace
 from lf_bridge.errors import Fault, LfbError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+TEXTS = (".csv", ".tsv", ".txt", ".log", ".jsonl", ".ndjson", ".json")
+SUFFIXES = (*TEXTS, ".parquet", ".xlsx", ".xls")
+PACKED = (".gz", ".zst")
 PUBLIC_MARKER = "PUBLIC"
-_CHUNK = 1 << 20
 Result = TypeVar("Result")
 
 
@@ -29,32 +30,49 @@ class Source:
     public: bool
 
 
+def is_log(name: str) -> bool:
+    """Whether a file of this name is one that we read."""
+    name = name.lower()
+    for ending in PACKED:
+        name = name.removesuffix(ending)
+    return name.endswith((*SUFFIXES, ".zip"))
+
+
 def find_sources(raw: Sequence[Path]) -> tuple[list[Source], list[str]]:
     """The raw files in the order they are read, and warnings about files left out.
 
-    Raises ``LfbError`` for a path that is not there, a folder without logs, and files that are no UTF-8 text.
+    Raises ``LfbError`` for a path that is not there, a folder without logs, and where all files are empty.
     """
-    files: dict[Path, str] = {}
-    left_out = 0
+    files: dict[str, tuple[Path, str]] = {}
+    left_out = loops = 0
     for path in raw:
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file, path))
-            logs = [file for file in inside if file.suffix.lower() in SUFFIXES]
+            walk = _Walk(path)
+            inside = sorted(walk.files())
+            loops += walk.loops
+            logs = [file for file in inside if is_log(file.name)]
             if not logs:
-                raise LfbError(f"{path} holds no logs", hint=f"put your exports there; it reads {', '.join(SUFFIXES)}")
-            left_out += sum(file not in logs and file.suffix != ".md" and file.name != PUBLIC_MARKER for file in inside)
+                hint = f"put your exports there; it reads {', '.join(SUFFIXES)}, also in .zip, .gz and .zst"
+                raise LfbError(f"{path} holds no logs", hint=hint)
+            left_out += sum(not is_log(file.name) and not _is_note(file) for file in inside)
             found = [(file, file.relative_to(path).as_posix()) for file in logs]
         elif path.is_file():
             found = [(path, path.name)]
         else:
             raise LfbError(f"{path} does not exist", hint="`lfb prepare PATH` takes the folder or file with your logs")
+        labels = {label for _, label in files.values()}
         for file, label in found:
-            if file.resolve() not in files:
-                taken = label in files.values()
-                files[file.resolve()] = file.as_posix() if taken else label
-    sources = for_each([(label, partial(_check, path, label)) for path, label in files.items()])
-    warnings = [f"{left_out} files were left out: they end in none of {', '.join(SUFFIXES)}"] if left_out else []
-    return sources, warnings
+            files.setdefault(os.path.realpath(file), (file, file.as_posix() if label in labels else label))
+    empty = [label for path, label in files.values() if not path.stat().st_size]
+    if len(empty) == len(files):
+        raise LfbError(f"{empty[0]} is empty", hint="export it again, or remove it")
+    jobs = [(label, partial(_open, path, label)) for path, label in files.values() if label not in empty]
+    warnings = [f"{label} is empty and was left out" for label in empty]
+    if left_out:
+        warnings.append(f"{left_out} files were left out: they end in none of {', '.join(SUFFIXES)}, .zip, .gz, .zst")
+    if loops:
+        warnings.append(f"{loops} links were left out: they lead back to a folder that holds them, or nowhere")
+    return for_each(jobs), warnings
 
 
 def for_each(jobs: Sequence[tuple[str, Callable[[], Result]]]) -> list[Result]:
@@ -73,32 +91,39 @@ def for_each(jobs: Sequence[tuple[str, Callable[[], Result]]]) -> list[Result]:
     return results
 
 
-def _check(path: Path, label: str) -> Source:
-    digest, decoder, done = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")(), 0
-    with open(path, "rb") as file:
-        chunk = file.read(_CHUNK)
-        if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise LfbError(f"{label} is UTF-16 text", hint=_convert("UTF-16"))
-        if not chunk:
-            raise LfbError(f"{label} is empty", hint="export it again, or remove it")
-        while chunk:
-            if b"\0" in chunk:
-                raise LfbError(
-                    f"{label} is a binary file, not text", hint="export the log as CSV or JSON Lines in UTF-8"
-                )
-            pending = len(decoder.getstate()[0])
-            following = file.read(_CHUNK)
-            try:
-                decoder.decode(chunk, final=not following)
-            except UnicodeDecodeError as error:
-                offset = done - pending + error.start
-                raise LfbError(
-                    f"{label} is not UTF-8: byte {offset} cannot be read", hint=_convert("GB18030")
-                ) from None
-            digest.update(chunk)
-            done += len(chunk)
-            chunk = following
-    return Source(path, label, digest.hexdigest(), done, _is_public(path, digest.hexdigest()))
+class _Walk:
+    """The files below a folder, hidden ones left out; each folder is entered once, by whatever links lead there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen = {os.path.realpath(folder)}
+        self.loops = 0
+
+    def files(self) -> Iterator[Path]:
+        for root, folders, names in os.walk(self._folder, onerror=_refuse, followlinks=True):
+            folders[:] = [name for name in sorted(folders) if not name.startswith(".") and self._enter(root, name)]
+            for path in (Path(root, name) for name in names if not name.startswith(".")):
+                if path.is_file():
+                    yield path
+                elif path.is_symlink():
+                    self.loops += 1
+
+    def _enter(self, root: str, name: str) -> bool:
+        path, here = os.path.realpath(Path(root, name)), os.path.realpath(root)
+        if here == path or here.startswith(path + os.sep):
+            self.loops += 1
+            return False
+        new = path not in self._seen
+        self._seen.add(path)
+        return new
+
+
+def _open(path: Path, label: str) -> Source:
+    try:
+        digest = workspace.file_digest(path)
+    except OSError as error:
+        raise LfbError(f"{label} cannot be read: {os.strerror(error.errno or 0)}") from None
+    return Source(path, label, digest, path.stat().st_size, _is_public(path, digest))
 
 
 def _is_public(path: Path, digest: str) -> bool:
@@ -110,9 +135,9 @@ def _is_public(path: Path, digest: str) -> bool:
     return digest in marker.split()
 
 
-def _convert(encoding: str) -> str:
-    return f"save it as UTF-8, for example `iconv -f {encoding} -t UTF-8 OLD > NEW`"
+def _is_note(file: Path) -> bool:
+    return file.suffix == ".md" or file.name == PUBLIC_MARKER
 
 
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+def _refuse(error: OSError) -> None:
+    raise LfbError(f"{error.filename} cannot be read: {os.strerror(error.errno or 0)}")

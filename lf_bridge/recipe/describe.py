@@ -1,8 +1,9 @@
-"""What the recipe says of itself: the commented YAML, the table for the documentation, the JSON schema."""
+"""What recipe and settings say of themselves: commented YAML, tables for the documentation, the JSON schema."""
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -33,11 +34,11 @@ def json_schema() -> dict[str, Any]:
     return Recipe.model_json_schema()
 
 
-def commented_yaml(recipe: Recipe) -> str:
-    """A whole recipe as YAML, each field under its description."""
+def commented_yaml(whole: BaseModel) -> str:
+    """A whole recipe, or ``prepare.yaml``, as YAML, each field under its description; it holds sections only."""
     lines: list[str] = []
-    for name, field in Recipe.model_fields.items():
-        section = getattr(recipe, name)
+    for name, field in type(whole).model_fields.items():
+        section = getattr(whole, name)
         lines += [f"# {field.description}", f"{name}:"]
         for inner, info in type(section).model_fields.items():
             value = getattr(section, inner)
@@ -48,9 +49,9 @@ def commented_yaml(recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def markdown_table() -> str:
+def markdown_table(model: type[BaseModel] = Recipe) -> str:
     """Every field as a row of a Markdown table."""
-    rows = [f"| `{path}` | {_kind(info)} | {info.description} |" for path, info in _walk(Recipe, ())]
+    rows = [f"| `{path}` | {_kind(info)} | {info.description} |" for path, info in _walk(model, ())]
     return "\n".join(["| field | value | meaning |", "|---|---|---|", *rows])
 
 
@@ -69,8 +70,15 @@ def _walk(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[str, 
 def _kind(info: FieldInfo) -> str:
     said, constraints = _words_of(info.annotation)
     bounds = ", ".join(filter(None, map(_bound, (*info.metadata, *constraints))))
-    default = "" if info.is_required() or info.default is None else f"; default `{info.default}`"
+    default = "" if info.is_required() or info.default is None else f"; default `{_shown(info.default)}`"
     return said + (f", {bounds}" if bounds else "") + default
+
+
+def _shown(default: Any) -> str:
+    """A default as YAML takes it, on one line."""
+    if isinstance(default, str):
+        return default.replace("\n", "\\n")
+    return json.dumps(default, ensure_ascii=False) if isinstance(default, (bool, tuple)) else str(default)
 
 
 def _words_of(kind: Any) -> tuple[str, tuple[Any, ...]]:
@@ -81,6 +89,8 @@ def _words_of(kind: Any) -> tuple[str, tuple[Any, ...]]:
     if get_origin(kind) is Annotated:
         inner, *attached = get_args(kind)
         return _words_of(inner)[0], tuple(each for one in attached for each in getattr(one, "metadata", (one,)))
+    if get_origin(kind) is tuple:
+        return "list", ()
     if get_args(kind):
         parts = [_words_of(each) for each in get_args(kind) if each is not type(None)]
         return " or ".join(said for said, _ in parts), tuple(each for _, some in parts for each in some)

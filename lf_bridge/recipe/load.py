@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,6 +16,7 @@ from lf_bridge.recipe.model import Recipe
 from lf_bridge.recipe.yaml_file import FieldPath, read_value, read_yaml
 
 SHELF = "recipes"
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,31 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
             )
         values = _merge(values, _nested(parts, text if _is_text(parts) else read_value(text)))
         places[parts] = "--set"
+    return LoadedRecipe(_check(Recipe, values, places, path), path.stem, path)
+
+
+def load_settings(path: Path, model: type[Settings]) -> Settings:
+    """Read and check ``prepare.yaml`` or a mapping; raises ``LfbError`` naming every fault with field and line."""
+    if not path.is_file():
+        raise LfbError(
+            f"there is no file {path}",
+            hint="`lfb recipe settings` prints a prepare.yaml, `lfb inspect PATH --write-mapping FILE` a mapping",
+        )
+    file = read_yaml(path)
+    return _check(model, file.values, file.places, path)
+
+
+def _check(model: type[Settings], values: Mapping[str, Any], places: Mapping[FieldPath, str], path: Path) -> Settings:
     try:
-        recipe = Recipe.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(detail, values, places) for detail in error.errors()]
+        faults = [_fault(detail, values, places, model) for detail in error.errors()]
+        hint = f"`lfb recipe schema {_first_field(error)}` explains the choices"
         raise LfbError(
             f"{path} has {len(faults)} fault{'s' * (len(faults) > 1)}",
             faults=faults,
-            hint=f"`lfb recipe schema {_first_field(error)}` explains the choices",
+            hint=hint if model is Recipe else "docs/prepare.md explains the choices",
         ) from error
-    return LoadedRecipe(recipe, path.stem, path)
 
 
 def list_recipes(root: Path) -> list[Path]:
@@ -109,11 +125,13 @@ def _is_text(path: FieldPath) -> bool:
     return field is not None and field.annotation in (str, str | None)
 
 
-def _fault(detail: ErrorDetails, values: Mapping[str, Any], places: Mapping[FieldPath, str]) -> Fault:
+def _fault(
+    detail: ErrorDetails, values: Mapping[str, Any], places: Mapping[FieldPath, str], model: type[BaseModel]
+) -> Fault:
     path = tuple(str(part) for part in detail["loc"])
     place = places.get(path)
     where = ".".join(path) or "recipe"
-    return Fault(f"{where} ({place})" if place else where, _problem(detail, path, _written(values, path)))
+    return Fault(f"{where} ({place})" if place else where, _problem(detail, path, _written(values, path), model))
 
 
 def _written(values: Any, path: FieldPath) -> Any:
@@ -122,10 +140,10 @@ def _written(values: Any, path: FieldPath) -> Any:
     return values
 
 
-def _problem(detail: ErrorDetails, path: FieldPath, given: Any) -> str:
+def _problem(detail: ErrorDetails, path: FieldPath, given: Any, model: type[BaseModel]) -> str:
     match detail["type"]:
         case "extra_forbidden":
-            close = difflib.get_close_matches(path[-1], _fields(path[:-1]), n=1)
+            close = difflib.get_close_matches(path[-1], _fields(path[:-1], model), n=1)
             return f"unknown field; did you mean `{close[0]}`?" if close else "unknown field"
         case "literal_error":
             choices = str(detail["ctx"]["expected"]).replace("'", "`").replace(" or ", ", ")
@@ -141,8 +159,7 @@ def _problem(detail: ErrorDetails, path: FieldPath, given: Any) -> str:
     return f"`{given}` {problem}"
 
 
-def _fields(path: FieldPath) -> list[str]:
-    model: type[BaseModel] = Recipe
+def _fields(path: FieldPath, model: type[BaseModel]) -> list[str]:
     for part in path:
         found = section_of(model, part)
         if found is None:
@@ -162,6 +179,6 @@ def section_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
 
 def _first_field(error: ValidationError) -> str:
     path = tuple(str(part) for part in error.errors()[0]["loc"])
-    while path and path[-1] not in _fields(path[:-1]):
+    while path and path[-1] not in _fields(path[:-1], Recipe):
         path = path[:-1]
     return ".".join(path) or "model"

@@ -24,6 +24,14 @@ class Data(Section):
 
     raw: str = Field("data/raw", description="Folder or file with the raw logs, from the workspace's root.")
     dataset: str = Field("data/dataset", description="Folder that `lfb prepare` writes the LLaMA-Factory dataset into.")
+    settings: str | None = Field(
+        None, description="A `prepare.yaml`: which rules clean, redact, judge and split; without one, the defaults."
+    )
+    format: str | None = Field(None, description="Name of the logs' format (`lfb formats`); without one it is told.")
+    mapping: str | None = Field(None, description="A `mapping.yaml`: which column means what.")
+    documents: str | None = Field(
+        None, description="Folder or file with documents (Markdown, HTML, text, PDF) that stage `pt` learns from."
+    )
     system: Annotated[str, Field(min_length=1)] = Field(
         "You are a friendly and precise customer support agent.",
         description="The system prompt: written into every training example and served as the tag's SYSTEM.",
@@ -184,8 +192,8 @@ class Recipe(Section):
     def _fits_together(self) -> Self:
         if self.model.scratch is not None and (self.method.stage, self.method.finetuning) != ("pt", "full"):
             raise ValueError("`model.scratch` needs `method.stage: pt` and `method.finetuning: full`")
-        if self.model.scratch is None and self.method.stage == "pt":
-            raise ValueError("`method.stage: pt` needs `model.scratch`: going on from a base model is not built yet")
+        if self.method.stage == "pt" and self.model.scratch is None and self.data.documents is None:
+            raise ValueError("`method.stage: pt` needs `data.documents` where it goes on from a base model")
         if self.compute.base_quantization is not None and self.method.finetuning != "lora":
             raise ValueError("`compute.base_quantization` needs `method.finetuning: lora`")
         return self

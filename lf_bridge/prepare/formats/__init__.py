@@ -1,2 +1,1 @@
-"""What a raw file can be: containers (``csv_table``, ``json_lines``) and what stands in them (``messages``,
-``question_answer``)."""
+"""What a raw file can be: containers (tables, JSON, text) and what stands in them, one file a format."""

@@ -2,53 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lf_bridge.errors import LfbError
+from lf_bridge.prepare.formats.files import Peek, RowFaults
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+TABLES = ("csv", "jsonl", "json_array", "parquet", "excel")
+_NAME = re.compile(r"\w[\w .-]{0,39}")
+
 
 @dataclass(frozen=True)
 class Table:
-    """``batches`` yields record batches of the asked-for columns, all strings, missing cells empty, in file order."""
+    """A file of rows under named columns."""
 
-    kind: str
-    label: str
-    columns: tuple[str, ...]
-    batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+    peek: Peek
+
+    @property
+    def label(self) -> str:
+        return self.peek.label
+
+    @property
+    def kind(self) -> str:
+        return self.peek.kind
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.peek.columns
+
+    def batches(self, wanted: Sequence[str], faults: RowFaults) -> Iterator[pa.RecordBatch]:
+        """All rows in file order: ``row`` (int64, the 1-based number of the record), ``unreadable`` (bool), then the
+        wanted columns as strings, where a missing cell is empty. A row that cannot be read is noted in ``faults`` and
+        given with empty cells. Raises ``LfbError`` where the container itself cannot be read."""
+        kind = self.peek.kind
+        if kind == "csv":
+            from lf_bridge.prepare.formats.csv_table import read_csv as read
+        elif kind == "parquet":
+            from lf_bridge.prepare.formats.parquet_table import read_parquet as read
+        elif kind == "excel":
+            from lf_bridge.prepare.formats.excel_table import read_excel as read
+        else:
+            from lf_bridge.prepare.formats.json_files import read_flat as read
+        return read(self.peek, wanted, faults)
 
 
-# What each layout makes of a table. ``row`` is the 1-based record number; ``role`` is an index into ROLES; ``time`` is
-# microseconds since 1970, MISSING where there is none; ``single`` marks rows that are a conversation of their own.
-ROLES = ("customer", "agent", "system", "unknown")
-MISSING = -(2**63)
-UNREAD = MISSING + 1  # a time is there, in no form that we know
-
-
-def message_schema() -> pa.Schema:
-    """The columns of a batch of messages."""
-    import pyarrow as pa
-
-    fields: list[tuple[str, Any]] = [
-        ("row", pa.int64()),
-        ("conversation", pa.string()),
-        ("message_id", pa.string()),
-        ("customer", pa.string()),
-        ("role", pa.int8()),
-        ("time", pa.int64()),
-        ("single", pa.bool_()),
-        ("text", pa.string()),
-    ]
-    return pa.schema(fields)
-
-
-def or_null(cells: pa.Array) -> pa.Array:
-    """Trimmed ids, null where there is none: an empty cell or the word that a database writes for it."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    cells = pc.utf8_trim_whitespace(cells)
-    nothing = pc.is_in(cells, pa.array(["", "NULL", "null", "None", "nan", "NaN"]))
-    return pc.if_else(nothing, pa.scalar(None, pa.string()), cells)
+def open_table(peek: Peek) -> Table:
+    """The table in a file; raises ``LfbError`` where the file is none, or two of its columns have one name."""
+    if peek.kind not in TABLES or not peek.columns:
+        raise LfbError(f"{peek.label} is no table", hint="a table has a header line, or is one JSON object a line")
+    twice = [name for name, count in Counter(peek.columns).items() if count > 1 and name]
+    if twice:
+        # What is no plain name could be somebody's words, where a file has no header line.
+        shown = [f"`{name}`" if _NAME.fullmatch(name) else f"no. {peek.columns.index(name) + 1}" for name in twice]
+        raise LfbError(
+            f"{peek.label} has more than one column {', '.join(shown)}", hint="rename one of them in the export"
+        )
+    return Table(peek)

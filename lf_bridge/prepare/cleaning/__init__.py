@@ -1,0 +1,1 @@
+"""From raw words to plain text: HTML, mail quotes and signatures, broken characters, platform noise."""

@@ -1,0 +1,1 @@
+"""Which conversations are worth learning from, and which say the same again."""
