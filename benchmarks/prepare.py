@@ -29,6 +29,7 @@ MAILS = ROOT / "tests" / "fixtures" / "mail"
 # Share of copied conversations, and of their words that are exchanged; the rules call two the same from 0.8 on.
 SAME, ALIKE, EXCHANGED = 0.1, 0.1, 0.6
 GREETINGS = ("Hi,", "Hello,", "Hey,", "Good morning,", "Okay so", "Well,", "Hi there,", "Oh,")
+SIGNATURE = "<p>Best regards,<br>Ann Example<br>Head of it</p>"
 SLICE = 2_000
 
 
@@ -59,7 +60,7 @@ def tile(path: Path, messages: int) -> None:
 
 
 def tile_mails(path: Path, count: int) -> None:
-    """Write a ticket of a question and an answer for each pair of HTML mails, with words of their own."""
+    """Write tickets in HTML: a question, signed, and an answer that quotes earlier mails as the fixtures do."""
     bodies = [file.read_text(encoding="utf-8", errors="replace") for file in sorted(MAILS.rglob("*.html"))]
     chance = random.Random(0)
     with open(SAMPLE, newline="", encoding="utf-8") as file:
@@ -70,8 +71,10 @@ def tile_mails(path: Path, count: int) -> None:
         for number in range(count):
             said = " ".join(chance.choices(words, k=25))
             role = ("end-user", "agent")[number % 2]
-            body = bodies[number % len(bodies)]
-            writer.writerow([number // 2, number, role, f"<div><p>Hello,</p><p>{said}.</p></div>{body}"])
+            rest = (
+                bodies[number // 2 % len(bodies)] if number % 2 else "<p>Best regards,<br>Ann Example<br>Head of it</p>"
+            )
+            writer.writerow([number // 2, number, role, f"<div><p>Hello,</p><p>{said}.</p></div>{rest}"])
 
 
 def prepare(raw: Path, folder: Path, mapping: object | None = None) -> dict[str, object]:

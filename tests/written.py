@@ -1,4 +1,4 @@
-"""What a dataset folder holds, read without the code that wrote it, and an export to put into one."""
+"""What `lfb prepare` wrote, read without the code that wrote it, and an export to give it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from standins import Place
 
 HEADER = ("conversation_id", "message_id", "customer_id", "role", "created_at", "text")
 THINGS = ["kettle", "umbrella", "coat", "lamp", "bicycle", "stool", "tent", "mirror", "sofa", "clock"]
@@ -85,3 +86,28 @@ def write_csv(path: Path, messages: Iterable[tuple[str, ...]], header: tuple[str
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *messages])
     return path
+
+
+def prepare(place: Place, *arguments: str) -> dict[str, Any]:
+    """Run ``lfb prepare --json`` and return its object."""
+    report: dict[str, Any] = json.loads(place.lfb("prepare", *arguments, "--json").out)
+    return report
+
+
+def check_account(report: dict[str, Any], folder: Path) -> None:
+    """Whatever was read is kept, merged or dropped, by file and in all, and the ledger says the same."""
+    messages, account = report["messages"], ledger(folder)
+    assert messages["read"] == messages["kept"] + messages["merged"] + sum(messages["dropped"].values())
+    assert messages["read"] == sum(file["read"] for file in report["files"]) == len(account)
+    for file in report["files"]:
+        states = [row["state"] for row in account if row["file"] == file["path"]]
+        assert len(states) == file["read"] == file["kept"] + file["merged"] + file["dropped"]
+        assert [states.count(state) for state in ("kept", "merged", "dropped")] == [
+            file["kept"], file["merged"], file["dropped"],
+        ]  # fmt: skip
+    assert messages["kept"] == sum(map(len, conversations(folder)))
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder with its bytes."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

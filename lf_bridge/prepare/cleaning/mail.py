@@ -59,6 +59,8 @@ _REPLY_ABOVE = re.compile(
 )
 _RULE = re.compile(r"[\s*]*[-_=—]{5,}\s*$")
 _WORD = re.compile(r"\w")
+# Every quote and every earlier mail has one of these before it or in it.
+_QUOTING = (":", "：", ">", "--", "__", "==", "this line", "processed by")
 
 
 def strip_quotes(text: str) -> tuple[str, bool]:
@@ -66,6 +68,9 @@ def strip_quotes(text: str) -> tuple[str, bool]:
 
     The text of the latter stays as it is, as does what follows a mark of forwarding: there it is the message.
     """
+    lowered = text.lower()
+    if not any(mark in lowered for mark in _QUOTING) and _WORD.search(text):
+        return re.sub(r"\n{3,}", "\n\n", text).strip(), False
     lines = text.split("\n")
     quoted = sum(line.startswith(">") for line in lines)
     kept: list[str] = []
