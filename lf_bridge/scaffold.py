@@ -62,10 +62,15 @@ def _write(folder: Path, files: dict[Path, bytes]) -> None:
         write_atomic(folder / name, content, replace=False)
 
 
+def shelf_root() -> Path:
+    """The folder of the shipped `recipes/` and `data/sample/`."""
+    shelf = PACKAGE / "shelf"  # in a wheel; a clone has the same two folders at its root
+    return shelf if shelf.is_dir() else PACKAGE.parent
+
+
 def _contents() -> dict[Path, bytes]:
     """Every file of a new workspace, by its path in it."""
-    shelf = PACKAGE / "shelf"  # in a wheel; a clone has the same two folders at its root
-    root = shelf if shelf.is_dir() else PACKAGE.parent
+    root = shelf_root()
     sources = [*sorted((root / "recipes").glob("*.yaml")), *sorted((root / "data" / "sample").rglob("*"))]
     files = {path.relative_to(root): path.read_bytes() for path in sources if path.is_file()}
     return files | {

@@ -222,3 +222,11 @@ def test_forget_says_which_dataset_saw_a_customer_until_it_is_made_without_him(p
     write_csv(place.root / "log.csv", [row for row in rows(range(20), 4) if row[2] != "c3"])
     prepare(place, "log.csv")
     assert json.loads(place.lfb("forget", "c3", "--json").out) == {"seen": [], "steps": []}
+
+
+def test_an_export_can_be_prepared_in_any_folder(tmp_path: Path) -> None:
+    place = make_place(tmp_path / "place")
+    shutil.rmtree(place.root / "recipes")
+    done = place.lfb("prepare", "data/raw", "--out", "made")
+    assert "recipe: the shipped recipes/cs_rank8.yaml, since there is none here" in done.err
+    assert (place.root / "made" / "dataset_info.json").exists()

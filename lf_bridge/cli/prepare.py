@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lf_bridge.cli.console import (
+    DEFAULT_RECIPE,
     json_option,
     make_job,
     print_json,
@@ -55,6 +56,11 @@ def prepare(
     from lf_bridge import pipeline
     from lf_bridge.chain import PrepareChanges
 
+    if recipe is None and paths and not Path(DEFAULT_RECIPE).exists():
+        from lf_bridge.scaffold import shelf_root
+
+        recipe = shelf_root() / DEFAULT_RECIPE
+        click.echo(f"recipe: the shipped {DEFAULT_RECIPE}, since there is none here", err=True)
     loaded = read_recipe(recipe, overrides)
     if not paths:
         click.echo(f"reading: {loaded.recipe.data.raw}", err=True)

@@ -83,6 +83,12 @@ _SIGNATURES = (
 )
 
 
+_LONG = 20_000
+_PLAIN_TAG = re.compile(r"</?(?:p|div|span|b|i|strong|em|u)>|<br ?/?>")
+_OTHER_ENTITY = re.compile(r"&(?!(?:lt|gt|amp|nbsp);)")
+_NESTED = re.compile(r"<p>[^<]*(?:<(?!/?p>|/?div>)[^<]*)*<(?:p|/?div)>|</p>(?=[^<]*(?:<(?!p>)[^<]*)*</p>)")
+
+
 def html_text(page: str, *, quotes: bool = False, signatures: bool = False) -> tuple[str, bool]:
     """The text of a page, and whether a signature was taken out of it.
 
@@ -94,6 +100,8 @@ def html_text(page: str, *, quotes: bool = False, signatures: bool = False) -> t
 
     if "<" not in page or not _HAS_TAG.search(page):
         return html.unescape(page), False
+    if _is_plain(page):
+        return _lines(" ".join(page.replace(_QUOTE, " ").replace(_CUT, " ").split()), compact=False), False
     tree = LexborHTMLParser(page.replace(_QUOTE, " ").replace(_CUT, " "))
     signed = False
     if quotes:
@@ -115,6 +123,13 @@ def html_text(page: str, *, quotes: bool = False, signatures: bool = False) -> t
     if "<pre" in written:
         written = _PRE.sub(lambda match: match[0].replace("\n", "<br>"), written)
     return _lines(" ".join(written.split()), compact="MsoNormal" in page), signed
+
+
+def _is_plain(page: str) -> bool:
+    """Whether nothing in it quotes, signs, links or hides: what a parser would say of it stands there already."""
+    if len(page) >= _LONG or not page.count("<") == page.count(">") == len(_PLAIN_TAG.findall(page)):
+        return False
+    return not (_NESTED.search(page) or ("&" in page and _OTHER_ENTITY.search(page)) or "\xa0" in page)
 
 
 def _find(tree: LexborHTMLParser, page: str, known: tuple[tuple[str, str], ...]) -> list[LexborNode]:

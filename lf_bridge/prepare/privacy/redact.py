@@ -63,6 +63,16 @@ class Redactor:
         changed: npt.NDArray[np.bool_] = np.zeros(len(texts), np.bool_)
         if self._settings.replace == "off" or not len(texts):
             return Redacted(texts, changed, {})
+        if names is not None or texts.null_count:
+            return self._redact(texts, names, np.ones(len(texts), np.int64))
+        # Each text once, however often it is said.
+        coded = texts.dictionary_encode()
+        place = coded.indices.to_numpy()
+        done = self._redact(coded.dictionary, None, np.bincount(place, minlength=len(coded.dictionary)))
+        return Redacted(done.texts.take(coded.indices), done.changed[place], done.counts)
+
+    def _redact(self, texts: pa.Array, names: pa.Array | None, times: npt.NDArray[np.int64]) -> Redacted:
+        changed: npt.NDArray[np.bool_] = np.zeros(len(texts), np.bool_)
         plain = _narrowed(texts)
         open_gates = self._open_gates(plain)
         known = self._rows_with_names(plain, names)
@@ -77,7 +87,10 @@ class Redactor:
         new: list[str] = []
         pairs = zip(texts.take(chosen).to_pylist(), plain.take(chosen).to_pylist(), strict=True)
         for row, (text, narrow), gates in zip(rows.tolist(), pairs, open_gates[rows].tolist(), strict=True):
-            written = self._redact_text(text, narrow, gates, known.get(row, ""), counts) if text else text
+            found: Counter[str] = Counter()
+            written = self._redact_text(text, narrow, gates, known.get(row, ""), found) if text else text
+            for kind, count in found.items():
+                counts[kind] += count * int(times[row])
             if written != text:
                 changed[row] = True
                 new.append(written)

@@ -59,9 +59,10 @@ def fingerprint(questions: pa.Array, answers: pa.Array) -> Fingerprints:
     )
     size = pc.add(pc.binary_length(questions), pc.binary_length(answers)).to_numpy().astype(np.int64)
     chunks = np.cumsum(size) // _CHUNK
+    columns = [_lower(questions), _lower(answers)]
+    columns.append(_masked(columns[1]))  # before they are parted: an expression is compiled at each call
     for start, stop in zip(*_runs(chunks), strict=True):
-        question, answer = (_lower(part.slice(start, stop - start)) for part in (questions, answers))
-        _fill(made, slice(start, stop), question, answer)
+        _fill(made, slice(start, stop), *(column.slice(start, stop - start) for column in columns))
     return made
 
 
@@ -77,10 +78,10 @@ def mix(values: Hashes) -> Hashes:
     return values ^ (values >> np.uint64(31))
 
 
-def _fill(made: Fingerprints, rows: slice, questions: pa.Array, answers: pa.Array) -> None:
+def _fill(made: Fingerprints, rows: slice, questions: pa.Array, answers: pa.Array, masked: pa.Array) -> None:
     both = _Characters(pc.binary_join_element_wise(questions, answers, _BETWEEN), 1)
     made.exact[rows] = both.hash()
-    letters = _Characters(_masked(answers), 2)
+    letters = _Characters(masked, 2)
     made.template[rows] = np.where(letters.lengths > 0, letters.hash(), made.exact[rows])
     if both.lengths.max() > _MOST_CHARACTERS:
         questions, answers = (pc.utf8_slice_codeunits(part, 0, _MOST_CHARACTERS // 2) for part in (questions, answers))
@@ -92,14 +93,21 @@ class _Characters:
     """The code points of many texts in one row, of the classes from ``least`` on; see ``_classes``."""
 
     def __init__(self, texts: pa.Array, least: int) -> None:
-        codes = np.frombuffer("".join(texts.to_pylist()).encode("utf-32-le", "surrogatepass"), np.uint32)
-        kept = _classes()[np.minimum(codes, 0xFFFF)] >= least
-        ends = np.cumsum(pc.utf8_length(texts).to_numpy())
+        lengths = pc.utf8_length(texts).to_numpy()
+        if pc.all(pc.string_is_ascii(texts)).as_py():
+            # One byte a character: Arrow's own buffer is what is looked for.
+            offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+            codes = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+            kept = _classes()[:0x80][codes] >= least
+        else:
+            codes = np.frombuffer("".join(texts.to_pylist()).encode("utf-32-le", "surrogatepass"), np.uint32)
+            kept = _classes()[np.minimum(codes, 0xFFFF)] >= least
+        ends = np.cumsum(lengths)
         before = np.concatenate([[0], np.cumsum(kept)])
         self.ends = before[ends]
         self.lengths = np.diff(self.ends, prepend=0)
         self.begins = self.ends - self.lengths
-        self.codes = codes[kept]
+        self.codes = codes[kept].astype(np.uint32)
 
     def hash(self) -> Hashes:
         """A 64-bit hash of each text: the sum of the hashes of its characters with their places."""
